@@ -1,0 +1,20 @@
+# Everything the build needs from outside. docs/dependencies.md gives each its reason.
+
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(prometheus-cpp REQUIRED CONFIG)
+find_package(Boost 1.81 REQUIRED COMPONENTS json)
+
+add_library(carillon_boost INTERFACE)
+target_link_libraries(carillon_boost INTERFACE Boost::json Threads::Threads)
+target_compile_definitions(carillon_boost INTERFACE BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
+    BOOST_ASIO_NO_DEPRECATED BOOST_ERROR_CODE_HEADER_ONLY)
+
+find_path(TOMLPP_INCLUDE toml++/toml.h REQUIRED)
+add_library(carillon_toml INTERFACE)
+target_include_directories(carillon_toml SYSTEM INTERFACE ${TOMLPP_INCLUDE})

@@ -1,0 +1,54 @@
+// The receiving half of RFC 6455 for a server: bytes in, events out. No socket, no clock, no thread.
+//
+// Every way of cutting the same byte stream into pieces yields the same events, except that the `payload` of a
+// text or binary message is always whole. Every refusal names the close code to send. Between two messages
+// a receiver owns no heap memory; it allocates only while a message is incomplete, in step with what has
+// arrived, never with what a header announces.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include <carillon/base/bytes.hpp>
+#include "wire/utf8.hpp"
+#include "wire/ws/deflate.hpp"
+
+namespace carillon::wire::ws {
+
+enum class opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
+
+class receiver {
+public:
+    enum class what : std::uint8_t {
+        need_more, // all input was taken; feed more
+        text,      // `payload` is a whole message of valid UTF-8
+        binary,    // `payload` is a whole message
+        ping,      // `payload` is to be sent back
+        pong,
+        close,   // the peer closes: `code` (1005 when it gave none), `payload` is its reason; nothing follows
+        refused, // the peer broke the protocol or a limit: close with `code`; nothing follows
+    };
+    struct event {
+        what kind;
+        std::uint16_t code = 0; // for close and refused
+        bytes_view payload;     // valid until the next call of next(), and as long as the input's memory
+        const char* why = "";   // for refused: one phrase for the log and the close reason, at most 123 bytes
+    };
+
+    // `message_bytes_max`: larger messages are refused with 1009 as soon as the header or the inflated size tells.
+    // `compressed`: whether permessage-deflate was agreed on; without it RSV1 is refused.
+    receiver(std::uint32_t message_bytes_max, bool compressed) noexcept;
+    ~receiver();
+    receiver(receiver&&) noexcept;
+
+    // Takes bytes from the front of `input` (unmasking them in place) up to and including the end of the next event.
+    // Call again until it says need_more. After close or refused: do not call again.
+    event next(std::span<std::byte>& input, inflater& shared);
+
+private:
+    struct partial; // what has arrived of a message or control frame that is not whole yet
+    // The implementer lays out the state here; keep the whole object at 48 bytes or less.
+};
+
+} // namespace carillon::wire::ws

@@ -29,5 +29,5 @@ add_custom_command(OUTPUT ${pages_out}.cpp
     VERBATIM)
 
 add_library(showcase_pages STATIC ${pages_out}.cpp)
-target_include_directories(showcase_pages PUBLIC ${CMAKE_CURRENT_SOURCE_DIR} PRIVATE ${CMAKE_SOURCE_DIR}/src)
+target_include_directories(showcase_pages PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(showcase_pages PUBLIC carillon_base)

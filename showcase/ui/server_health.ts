@@ -44,7 +44,8 @@ export function useServerHealth(enabled: boolean, onReturn?: () => void): Link {
       }
       failures = alive ? 0 : failures + 1;
       const delay = alive ? calmInterval : backoffDelay(failures, Math.random);
-      setLink(alive ? { kind: "open", words: "Connected" } : { kind: "waiting", retryAt: Date.now() + delay, retry: ask });
+      const away: Link = { kind: "waiting", retryAt: Date.now() + delay, retry: ask };
+      setLink(alive ? { kind: "open", words: "Connected" } : away);
       clearTimeout(timer);
       timer = setTimeout(ask, delay);
     };

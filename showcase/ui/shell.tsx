@@ -38,7 +38,7 @@ export function Shell({ here, link, children }: ShellProps) {
       </a>
       {isDemo() && (
         <div className="banner" role="note">
-          Demonstration: every visitor is signed in as <strong>demo</strong>. This server listens on this machine only.
+          Demonstration: whoever opens this page is user <strong>demo</strong>. The server listens on this machine only.
         </div>
       )}
       <header className="top">

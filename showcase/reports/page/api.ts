@@ -88,8 +88,9 @@ export function errorOf(status: number, body: string): RequestError {
 async function request<T>(address: string, init: RequestInit = {}): Promise<T> {
   let answer: Response;
   let body: string;
+  const headers = { Accept: "application/json", ...init.headers };
   try {
-    answer = await fetch(address, { cache: "no-store", ...init, headers: { Accept: "application/json", ...init.headers } });
+    answer = await fetch(address, { cache: "no-store", ...init, headers });
     body = await answer.text();
   } catch {
     throw unreachable();

@@ -73,7 +73,7 @@ export function TopValues({ values, total, name }: TopProps) {
   );
 }
 
-/** The middle half as a box between the quartiles, the median as a line; for screen readers the figures stand beside it. */
+/** The middle half as a box between the quartiles, the median as a line; the figures stand beside it as text. */
 export function Spread(props: { min: number; q1: number; median: number; q3: number; max: number }) {
   const range = props.max - props.min;
   if (!(range > 0)) {

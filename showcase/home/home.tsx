@@ -35,7 +35,7 @@ function SystemCard({ system }: { system: System }) {
       <p>{system.text}</p>
       {system.address && (
         <span className="go" aria-hidden="true">
-          Open
+          Open {system.name.toLowerCase()}
         </span>
       )}
     </article>

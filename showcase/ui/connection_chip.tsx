@@ -50,11 +50,16 @@ export function ConnectionChip({ link }: { link: Link }) {
       <span className="dot" aria-hidden="true" />
       {link.kind === "connecting" && <span aria-hidden="true">Connecting</span>}
       {link.kind === "open" && <span aria-hidden="true">{link.words ?? "Live"}</span>}
-      {link.kind === "ended" && <span>{link.words}</span>}
+      {link.kind === "ended" && (
+        <span title={link.words}>
+          Not connected<span className="wide-only">: {link.words}</span>
+        </span>
+      )}
       {link.kind === "waiting" && (
         <>
           <span aria-hidden="true" className="figures">
-            {seconds > 0 ? `Back in ${seconds} s` : "Trying"}
+            <span className="wide-only">Connection lost. </span>
+            {seconds > 0 ? `Retry in ${seconds} s` : "Trying again"}
           </span>
           <button type="button" className="button bare small" onClick={link.retry}>
             Try now

@@ -38,7 +38,7 @@ export function Shell({ here, link, children }: ShellProps) {
       </a>
       {isDemo() && (
         <div className="banner" role="note">
-          Demonstration: whoever opens this page is user <strong>demo</strong>. The server listens on this machine only.
+          Demonstration: every visitor is the user <strong>demo</strong>. This server listens on this machine only.
         </div>
       )}
       <header className="top">

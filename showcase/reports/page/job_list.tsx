@@ -11,6 +11,8 @@ const liveRows = 5;
 
 export interface JobListProps {
   list: Jobs;
+  /** The job in the address, and its live record once it is read. */
+  selectedId: string | null;
   selected: Job | null;
   onSelect: (id: string) => void;
 }
@@ -58,11 +60,11 @@ function LiveRow({ onOver, ...props }: RowProps & { onOver: () => void }) {
   return <Row {...props} job={job} />;
 }
 
-export function JobList({ list, selected, onSelect }: JobListProps) {
+export function JobList({ list, selectedId, selected, onSelect }: JobListProps) {
   const jobs = list.jobs ?? [];
   const live = new Set(
     jobs
-      .filter((job) => !isOver(job.status) && job.job_id !== selected?.job_id)
+      .filter((job) => !isOver(job.status) && job.job_id !== selectedId)
       .slice(0, liveRows)
       .map((job) => job.job_id),
   );
@@ -80,7 +82,7 @@ export function JobList({ list, selected, onSelect }: JobListProps) {
       {jobs.length > 0 && (
         <ol className="card rows">
           {jobs.map((job) => {
-            const current = job.job_id === selected?.job_id;
+            const current = job.job_id === selectedId;
             const props = { job: current && selected ? selected : job, current, onSelect };
             return live.has(job.job_id) ? (
               <LiveRow key={job.job_id} {...props} onOver={list.refresh} />

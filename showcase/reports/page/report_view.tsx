@@ -128,6 +128,8 @@ function ColumnCard({ column, index, rows }: { column: Column; index: number; ro
   const numbers = [min, q1, median, q3, max].every((value) => typeof value === "number");
   const bins = column.histogram ?? [];
   const top = column.top ?? [];
+  const figures = figuresOf(column);
+  const long = figures.some(([, value]) => value.length > 9) ? "long" : "";
   return (
     <article className="card column" id={anchor(index)} aria-labelledby={`${anchor(index)}-name`}>
       <header>
@@ -156,8 +158,8 @@ function ColumnCard({ column, index, rows }: { column: Column; index: number; ro
       {top.length > 0 && bins.length === 0 && column.top_is_exact === false && (
         <p className="column-note">Counts are estimates: there are too many values to keep each.</p>
       )}
-      <dl className="column-figures figures">
-        {figuresOf(column).map(([term, value]) => (
+      <dl className={`column-figures figures ${long}`}>
+        {figures.map(([term, value]) => (
           <div key={term}>
             <dt>{term}</dt>
             <dd title={value}>{value}</dd>

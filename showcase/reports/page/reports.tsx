@@ -45,12 +45,18 @@ interface ViewProps {
   select: (id: string | null) => void;
 }
 
-function Layout({ job, panel, list, select }: ViewProps & { job: Job | null; panel: ReactNode }) {
+interface LayoutProps extends ViewProps {
+  id: string | null;
+  job: Job | null;
+  panel: ReactNode;
+}
+
+function Layout({ id, job, panel, list, select }: LayoutProps) {
   useEffect(() => {
     document.title = titleFor(job);
   }, [job]);
-  const started = (id: string) => {
-    select(id);
+  const started = (fresh: string) => {
+    select(fresh);
     list.announce();
   };
   return (
@@ -61,7 +67,7 @@ function Layout({ job, panel, list, select }: ViewProps & { job: Job | null; pan
       </div>
       {panel}
       <Starter onStarted={started} compact={panel !== null} />
-      <JobList list={list} selected={job} onSelect={select} />
+      <JobList list={list} selectedId={id} selected={job} onSelect={select} />
     </div>
   );
 }
@@ -70,7 +76,7 @@ function WithoutJob({ list, select }: ViewProps) {
   const link = useServerHealth(true, list.refresh);
   return (
     <Shell here="/reports/" link={link}>
-      <Layout job={null} panel={null} list={list} select={select} />
+      <Layout id={null} job={null} panel={null} list={list} select={select} />
     </Shell>
   );
 }
@@ -85,7 +91,13 @@ function WithJob({ id, list, select }: ViewProps & { id: string }) {
   }, [openings]);
   return (
     <Shell here="/reports/" link={linkOf(live.state, live.reconnect)}>
-      <Layout job={live.job} panel={<JobPanel live={live} onOver={list.announce} />} list={list} select={select} />
+      <Layout
+        id={id}
+        job={live.job}
+        panel={<JobPanel live={live} onOver={list.announce} />}
+        list={list}
+        select={select}
+      />
     </Shell>
   );
 }

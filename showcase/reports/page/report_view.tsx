@@ -112,9 +112,9 @@ function figuresOf(column: Column): [string, string][] {
   const about = column.median_is_exact === false ? "≈ " : "";
   const list: [string, string | null][] = [
     ["Minimum", has(column.min) ? edge(column.min) : null],
-    ["Lower quartile", has(column.q1) ? about + edge(column.q1) : null],
+    ["Quartile 1", has(column.q1) ? about + edge(column.q1) : null],
     ["Median", has(column.median) ? about + edge(column.median) : null],
-    ["Upper quartile", has(column.q3) ? about + edge(column.q3) : null],
+    ["Quartile 3", has(column.q3) ? about + edge(column.q3) : null],
     ["Maximum", has(column.max) ? edge(column.max) : null],
     ["Mean", has(column.mean) ? edge(column.mean) : null],
     ["Deviation", has(column.stddev) ? measure(column.stddev) : null],

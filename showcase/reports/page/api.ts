@@ -55,7 +55,7 @@ export interface Report {
   bytes: number;
   rows: number;
   bad_rows?: number;
-  first_bad_line?: number | null;
+  first_bad_row?: { line: number; reason: string };
   delimiter?: string;
   columns: Column[];
 }

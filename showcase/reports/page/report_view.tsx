@@ -28,6 +28,7 @@ function Tiles({ report }: { report: Report }) {
   const cells = report.rows * report.columns.length;
   const missing = report.columns.reduce((sum, column) => sum + column.missing, 0);
   const bad = report.bad_rows ?? 0;
+  const first = report.first_bad_row;
   const tiles: [string, string, string?][] = [
     ["Rows", count(report.rows)],
     ["Columns", count(report.columns.length)],
@@ -51,9 +52,8 @@ function Tiles({ report }: { report: Report }) {
       {bad > 0 && (
         <div className="notice bronze" role="note">
           <p>
-            {count(bad)} {bad === 1 ? "row has" : "rows have"} another number of cells than the header and{" "}
-            {bad === 1 ? "is" : "are"} not counted
-            {has(report.first_bad_line) ? `; the first stands in line ${count(report.first_bad_line)}` : ""}.
+            {count(bad)} {bad === 1 ? "row was" : "rows were"} left out.
+            {first && ` The first stands in line ${count(first.line)}: ${first.reason}.`}
           </p>
         </div>
       )}
@@ -110,6 +110,7 @@ function Overview({ columns, rows }: { columns: [Column, number][]; rows: number
 
 function figuresOf(column: Column): [string, string][] {
   const about = column.median_is_exact === false ? "≈ " : "";
+  const days = column.type === "date" || column.type === "datetime" ? " days" : "";
   const list: [string, string | null][] = [
     ["Minimum", has(column.min) ? edge(column.min) : null],
     ["Quartile 1", has(column.q1) ? about + edge(column.q1) : null],
@@ -117,7 +118,7 @@ function figuresOf(column: Column): [string, string][] {
     ["Quartile 3", has(column.q3) ? about + edge(column.q3) : null],
     ["Maximum", has(column.max) ? edge(column.max) : null],
     ["Mean", has(column.mean) ? edge(column.mean) : null],
-    ["Deviation", has(column.stddev) ? measure(column.stddev) : null],
+    ["Deviation", has(column.stddev) ? measure(column.stddev) + days : null],
   ];
   return list.filter((entry): entry is [string, string] => entry[1] !== null);
 }

@@ -16,6 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 READER = """
 #include "assets.hpp"
 #include <cstdio>
+#include <string>
 int main() {
     for (const carillon::web::asset& a : carillon::web::showcase_assets()) {
         std::printf("%s|%s|%d|", std::string(a.path).c_str(), std::string(a.etag).c_str(), a.immutable);

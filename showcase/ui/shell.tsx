@@ -9,6 +9,10 @@ export interface ShellProps {
   children: ReactNode;
 }
 
+const bell =
+  "M16 3a2 2 0 0 1 2 2v.6c4 .9 6.6 4.3 6.8 8.6.2 4.8 1.2 6.9 3 8.7.9.9.3 2.1-.9 2.1H5.100" +
+  "c-1.2 0-1.8-1.2-.9-2.1 1.8-1.8 2.8-3.9 3-8.7C7.400 9.9 10 6.5 14 5.600V5a2 2 0 0 1 2-2z";
+
 const pages = [{ address: "/reports/", name: "Reports" }];
 
 /** True when the server said that this is a demonstration. */
@@ -19,12 +23,7 @@ export function isDemo(): boolean {
 export function Mark({ size }: { size: number }) {
   return (
     <svg width={size} height={size} viewBox="0 0 32 32" fill="currentColor" aria-hidden="true">
-      <path
-        d={
-          "M16 3a2 2 0 0 1 2 2v.6c4 .9 6.6 4.300 6.800 8.600.2 4.800 1.200 6.900 3 8.700.9.900.3 2.100-.9 2.100H5.100" +
-          "c-1.200 0-1.800-1.200-.9-2.100 1.800-1.800 2.800-3.900 3-8.700C7.400 9.900 10 6.500 14 5.600V5a2 2 0 0 1 2-2z"
-        }
-      />
+      <path d={bell} />
       <circle cx="16" cy="28" r="2.6" />
     </svg>
   );
@@ -38,7 +37,7 @@ export function Shell({ here, link, children }: ShellProps) {
       </a>
       {isDemo() && (
         <div className="banner" role="note">
-          Demonstration: every visitor is the user <strong>demo</strong>. This server listens on this machine only.
+          Demonstration: every visitor is the user <strong>demo</strong>. Only this machine can reach the server.
         </div>
       )}
       <header className="top">

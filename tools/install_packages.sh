@@ -92,7 +92,7 @@ if $check_only; then
     exit 1
 fi
 become_root
-say "Installing ${#missing[@]} missing packages: ${missing[*]}"
+say "Installing what is missing: ${missing[*]}"
 "${as_root[@]}" apt-get update --quiet || explain_and_fail "The package lists could not be fetched."
 "${as_root[@]}" apt-get install --yes --quiet --no-install-recommends "${missing[@]}" ||
     explain_and_fail "These packages could not be installed: ${missing[*]}"

@@ -5,10 +5,10 @@ import sys
 
 from run_tests import JOBS, PYTHON
 from source_files import ROOT
-from steps import Outcome, program, run_steps
+from steps import Outcome, outcome_of, program, run_shown, run_steps
 
 CLEAN = "build/clean"
-TIDY_SECONDS = 600
+TIDY_SECONDS, TEST_SECONDS = 600, 2100
 
 
 def script(name, *options, seconds=120):
@@ -45,9 +45,7 @@ def clang_tidy():
 
 def tests():
     """./test, its output shown as it is."""
-    outcome = program(["./test"], 2400, "ci-test")
-    print((ROOT / "build/logs/ci-test.log").read_text(encoding="utf-8"), end="", flush=True)
-    return outcome
+    return outcome_of(*run_shown(["./test"], TEST_SECONDS, "ci-test"))
 
 
 STEPS = [("formatting", formatting), ("clean build", clean_build), ("build budget", budget),

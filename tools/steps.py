@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from source_files import ROOT
@@ -74,6 +75,30 @@ def run(command, seconds, name, environment=None, folder=ROOT, visible=False):
             end_group(child)
     output = log.read_text(encoding="utf-8", errors="replace")
     return (code, output) if code is not None else (124, f"{output}\n{name}: stopped after {seconds} s\n")
+
+
+def run_shown(command, seconds, name, folder=ROOT):
+    """As run(), and every line is shown as it comes: for a program that runs steps of its own."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    late, lines = threading.Event(), []
+    with subprocess.Popen([str(word) for word in command], cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as child:
+        timer = threading.Timer(seconds, lambda: (late.set(), end_group(child)))
+        timer.start()
+        try:
+            for line in child.stdout:
+                lines.append(line)
+                print(line, end="", flush=True)
+            code = child.wait()
+        finally:
+            timer.cancel()
+            end_group(child)
+    if late.is_set():
+        code = 124
+        lines.append(f"{name}: stopped after {seconds} s\n")
+        print(lines[-1], end="", flush=True)
+    (LOGS / f"{name}.log").write_text("".join(lines), encoding="utf-8")
+    return code, "".join(lines)
 
 
 def end_group(child):

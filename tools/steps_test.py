@@ -8,7 +8,7 @@ import unittest
 
 import steps
 from clang_tidy import clang_flags
-from steps import Outcome, counted, outcome_of, program, run, run_steps
+from steps import Outcome, counted, outcome_of, program, run, run_shown, run_steps
 
 
 def quietly(function, *arguments):
@@ -46,6 +46,13 @@ class Running(unittest.TestCase):
         self.assertEqual(code, 124)
         self.assertIn("here", output)
         self.assertLess(time.monotonic() - started, 5)
+
+    def test_a_shown_program_is_bounded_too(self):
+        command = ["sh", "-c", "echo '2 passed, 1 failed'; exec cat /dev/zero >/dev/null"]
+        (code, output), printed = quietly(run_shown, command, 0.3, "steps-test-shown")
+        self.assertEqual(code, 124)
+        self.assertEqual(output, printed)
+        self.assertEqual(outcome_of(code, output), Outcome(2, 1))
 
     def test_a_failing_program_shows_its_output(self):
         command = [sys.executable, "-c", "print('why'); raise SystemExit(3)"]

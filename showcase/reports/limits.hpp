@@ -24,7 +24,7 @@ inline constexpr std::size_t name_bytes_max = 200;
 // A column is computed exactly while it has at most this many different values ...
 inline constexpr std::size_t exact_values_max = 10'000;
 // ... and while the values of all columns together need no more memory than this.
-inline constexpr std::size_t exact_bytes_max = 32 * 1024 * 1024;
+inline constexpr std::size_t exact_bytes_max = 24 * 1024 * 1024;
 // Longer cells are text whatever they hold, and are shown cut; they are told apart by all their
 // bytes nevertheless.
 inline constexpr std::size_t shown_text_bytes_max = 200;
@@ -44,9 +44,9 @@ inline constexpr unsigned distinct_bits_wide = 11;
 // Centroids of the estimate of median and quartiles: at most about this many.
 inline constexpr std::size_t digest_compression = 200;
 // Numbers gathered before they are worked into the estimates.
-inline constexpr std::size_t number_buffer_values = 512;
+inline constexpr std::size_t number_buffer_values = 256;
 // Bins kept while reading, and the most shown in the end.
-inline constexpr std::size_t fine_bins = 512;
+inline constexpr std::size_t fine_bins = 256;
 inline constexpr std::size_t shown_bins_max = 20;
 
 // The most frequent values shown per column.

@@ -30,7 +30,8 @@ double between(double low, double high, double share) {
 template <class Next>
 void quantile_digest::merge(std::size_t size, double weight, Next next) {
     weight_ += weight;
-    merged_.clear();
+    std::vector<centroid> merged;
+    merged.reserve(std::min(digest_compression, centroids_.size() + size));
     std::size_t old_at = 0;
     std::size_t new_at = 0;
     double before = 0; // weight of the finished centroids
@@ -42,15 +43,15 @@ void quantile_digest::merge(std::size_t size, double weight, Next next) {
         const centroid c = take_old ? centroids_[old_at++] : next(new_at++);
         if (open.weight > 0 && before + open.weight + c.weight > limit) {
             before += open.weight;
-            merged_.push_back(open);
+            merged.push_back(open);
             limit = weight_ * share_limit(before / weight_);
             open = {0, 0};
         }
         open.weight += c.weight;
         open.mean += (c.mean - open.mean) * (c.weight / open.weight);
     }
-    merged_.push_back(open);
-    centroids_.swap(merged_);
+    merged.push_back(open);
+    centroids_ = std::move(merged);
 }
 
 void quantile_digest::add_sorted(std::span<const double> values) {

@@ -36,7 +36,6 @@ private:
     void merge(std::size_t size, double weight, Next next);
 
     std::vector<centroid> centroids_;
-    std::vector<centroid> merged_; // scratch: kept to spare allocations
     double weight_ = 0;
 };
 

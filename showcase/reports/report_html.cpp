@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -30,16 +31,32 @@ std::string bytes_text(std::uint64_t n) {
     return unit == 0 ? fmt::format("{} bytes", n) : fmt::format("{:.1f} {}", size, units[unit]);
 }
 
+// Large numbers in groups, with two decimals when they are not whole; small ones with six digits.
 std::string number_text(double n) {
-    if (std::abs(n) < 1e15 && n == std::floor(n)) {
-        const std::string digits = grouped(static_cast<std::uint64_t>(std::abs(n)));
-        return n < 0 ? "-" + digits : digits;
-    }
-    return fmt::format("{:.6g}", n);
+    const double size = std::abs(n);
+    const bool whole = n == std::floor(n);
+    if (size >= 1e15 || (size < 1e5 && !whole))
+        return fmt::format("{:.6g}", n);
+    const std::string digits = fmt::format("{:.2f}", size);
+    std::string out = grouped(std::stoull(digits));
+    if (!whole)
+        out += digits.substr(digits.find('.'));
+    return n < 0 ? "-" + out : out;
 }
 
-std::string scalar_text(const carillon::value& v) {
-    return v.is_number() ? number_text(v.to_double()) : std::string(v.to_text());
+// Dates as people write them: no T, no fraction of a second; of a date column only the day.
+std::string scalar_text(const carillon::value& v, cell_kind type) {
+    if (v.is_number())
+        return number_text(v.to_double());
+    std::string out(v.to_text());
+    if (type == cell_kind::date)
+        return out.substr(0, 10);
+    if (type != cell_kind::datetime)
+        return out;
+    const bool utc = out.ends_with('Z');
+    out.resize(19);
+    out[10] = ' ';
+    return utc ? out + " UTC" : out;
 }
 
 std::string delimiter_text(char delimiter) {
@@ -65,7 +82,7 @@ data figures_of(const column_report& c) {
     };
     const auto add_scalar = [&](const char* label, const carillon::value& v, bool exact = true) {
         if (!v.is_null())
-            add(label, (exact ? "" : "≈ ") + scalar_text(v));
+            add(label, (exact ? "" : "≈ ") + scalar_text(v, c.type));
     };
     add("Values", grouped(c.count));
     add("Missing", grouped(c.missing));
@@ -98,15 +115,15 @@ void set_chart(data& out, const column_report& c) {
         bar.set("x", fmt::format("{:.2f}", static_cast<double>(i) + 0.04));
         bar.set("y", fmt::format("{:.2f}", 100 - height));
         bar.set("height", fmt::format("{:.2f}", height));
-        bar.set("from", scalar_text(b.from));
-        bar.set("to", scalar_text(b.to));
+        bar.set("from", scalar_text(b.from, c.type));
+        bar.set("to", scalar_text(b.to, c.type));
         bar.set("count", grouped(b.count));
         bars.push_back(bar);
     }
     out.set("bars", bars);
     out.set("bins", std::to_string(c.histogram.size()));
-    out.set("scale_from", scalar_text(c.histogram.front().from));
-    out.set("scale_to", scalar_text(c.histogram.back().to));
+    out.set("scale_from", scalar_text(c.histogram.front().from, c.type));
+    out.set("scale_to", scalar_text(c.histogram.back().to, c.type));
 }
 
 void set_top(data& out, const column_report& c) {

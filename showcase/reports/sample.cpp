@@ -65,7 +65,7 @@ char guess_delimiter(std::string_view sample, bool whole) {
     char best = ',';
     double best_share = -1;
     std::size_t best_width = 1;
-    for (const char candidate : {',', ';', '\t', '|'}) {
+    for (const char candidate : {'\t', '|', ';', ','}) {
         row_widths widths;
         csv_reader reader(candidate, widths);
         reader.feed(sample);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that links between documents resolve, that files they name exist, and that the package list is explained."""
+"""Checks the documents: links resolve, named files exist, C++ is cut from compiled files, each package has a reason."""
 
 import pathlib
 import re
@@ -9,6 +9,7 @@ from source_files import ROOT, source_files
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.M | re.S)
+CODE = re.compile(r"^(?:<!-- cut from (?P<file>\S+) -->\n)?```cpp\n(?P<code>.*?)^```$", re.M | re.S)
 SPAN = re.compile(r"`([^`\n]+)`")
 NAMED = re.compile(r"^\.?/?[\w.@-]+(?:/[\w.@*-]+)*/?$")
 PACKAGES = "tools/install_packages.sh"
@@ -55,6 +56,27 @@ def missing_file(root, tops, span):
     return None if found else f"{span}: no such file"
 
 
+def uncut_code(root, document, text):
+    """C++ in what newcomers read is cut from a compiled file, which the comment before the block names."""
+    if document != pathlib.PurePosixPath("README.md") and document.parts[:2] != ("docs", "guide"):
+        return
+    for block in CODE.finditer(text):
+        number = text.count("\n", 0, block.start("code")) + 1
+        source = root / (block.group("file") or "")
+        if not block.group("file"):
+            yield number, "C++ without a comment <!-- cut from FILE --> on the line before it"
+        elif not source.is_file():
+            yield number, f"{block.group('file')}: no such file"
+        elif not is_part(block.group("code"), source.read_text(encoding="utf-8")):
+            yield number, f"not the same as in {block.group('file')}"
+
+
+def is_part(code, whole):
+    """Whether code stands in a file, its indentation aside, so that a part of a function can be shown."""
+    part, lines = ([line.strip() for line in text.strip().splitlines()] for text in (code, whole))
+    return bool(part) and any(lines[at:at + len(part)] == part for at in range(len(lines)))
+
+
 def package_names(root):
     """The packages that the install script may install."""
     text = (root / PACKAGES).read_text(encoding="utf-8")
@@ -84,7 +106,9 @@ def check(root):
     for document in files:
         if document.suffix != ".md":
             continue
-        for number, line in enumerate(blanked((root / document).read_text(encoding="utf-8")).splitlines(), 1):
+        text = (root / document).read_text(encoding="utf-8")
+        found += [f"{document}:{number}: {what}" for number, what in uncut_code(root, document, text)]
+        for number, line in enumerate(blanked(text).splitlines(), 1):
             whys = [broken_link(root, document, first or second) for first, second in LINK.findall(line)]
             whys += [missing_file(root, tops, span) for span in SPAN.findall(line)]
             found += [f"{document}:{number}: {why}" for why in whys if why]

@@ -35,6 +35,19 @@ class Documents(SampleTree):
     def test_code_blocks_are_left_alone(self):
         self.assertEqual(self.found("```\n[b](missing.md) `tools/other.py`\n```\n"), [])
 
+    def test_code_of_the_guide_is_cut_from_a_compiled_file(self):
+        self.write("showcase/a.cpp", "void f() {\n    g();\n    h();\n}\n")
+        for mark, code, word in (("<!-- cut from showcase/a.cpp -->\n", "g();\nh();\n", None),
+                                 ("<!-- cut from showcase/a.cpp -->\n", "g();\ni();\n", "not the same"),
+                                 ("<!-- cut from showcase/a.cpp -->\n", "", "not the same"),
+                                 ("<!-- cut from showcase/b.cpp -->\n", "g();\n", "no such file"),
+                                 ("", "g();\n", "without a comment")):
+            with self.subTest(mark=mark, code=code):
+                self.write("docs/guide/g.md", f"Text\n\n{mark}```cpp\n{code}```\n")
+                found = self.found("")
+                self.assertEqual(len(found), 1 if word else 0, found)
+                self.assertIn(word or "", "".join(found))
+
     def test_every_package_has_its_reason(self):
         self.write("tools/install_packages.sh", SCRIPT)
         rows = "| `deb:g++` `deb:cmake` | a |\n| `deb:ninja-build` | b |\n| `deb:curl` | c |\n"

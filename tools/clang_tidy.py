@@ -28,7 +28,7 @@ def clang_flags(command):
     for word in words:
         if word.endswith("c++") or word.endswith("g++"):
             kept.clear()
-        elif word in ("-o", "-c", "-MF", "-MT", "-MQ"):
+        elif word in ("-o", "-c", "-x", "-MF", "-MT", "-MQ"):
             next(words)
         elif word == "-include":
             header = next(words)

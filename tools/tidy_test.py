@@ -103,6 +103,9 @@ class Banned(Rules):
     def test_routes_may_use_regular_expressions(self):
         self.passes("std::regex pattern;\n", "src/web/route_table.cpp")
 
+    def test_the_busy_handler_of_sqlite_may_wait(self):
+        self.passes("void f() {\n    std::this_thread::sleep_for(step);\n}\n", "src/db/sqlite.cpp")
+
     def test_sleeping_python(self):
         self.caught('"""A purpose of its own."""\nimport time\ntime.sleep(1)\n', 3, "sleeps", "tests/a.py")
 
@@ -110,6 +113,9 @@ class Banned(Rules):
         start, end = "void f() {\n    try {\n        g();\n    } catch (...) {\n        ", ";\n    }\n}\n"
         self.caught(start + "h()" + end, 4, "swallows")
         self.passes(start + "h();\n        throw" + end)
+        chain = start.replace("g()", "std::rethrow_exception(e)")
+        chain = chain.replace("catch (...)", "catch (const a& b) {\n    } catch (...)")
+        self.passes(chain + "h()" + end)
         self.passes(start + "e = std::current_exception()" + end)
 
 

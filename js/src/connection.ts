@@ -23,7 +23,7 @@ export type ConnectionState =
     }
   | { readonly phase: "closed"; readonly code: number; readonly reason: string; readonly byUs: boolean };
 
-/** `sent`: handed to the browser. `queued`: leaves when the connection is open. `refused`: the queue is full, or closed. */
+/** `sent`: handed to the browser. `queued`: leaves when the connection is open. `refused`: queue full, or closed. */
 export type SendOutcome = "sent" | "queued" | "refused";
 
 export interface Opening<Out> {

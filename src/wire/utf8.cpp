@@ -97,4 +97,53 @@ bool is_utf8(bytes_view text) noexcept {
     return checker.feed(text) && checker.complete();
 }
 
+void append_replacing(std::string& out, std::string_view text) {
+    constexpr std::string_view replacement = "\xef\xbf\xbd";
+    const auto* p = reinterpret_cast<const std::uint8_t*>(text.data());
+    const auto* const end = p + text.size();
+    while (p != end) {
+        const auto* const begin = p;
+        p = skip_ascii(p, end);
+        out.append(reinterpret_cast<const char*>(begin), static_cast<std::size_t>(p - begin));
+        if (p == end)
+            return;
+        const auto* const character = p;
+        auto next = after_lead(*p++);
+        bool sound = next.due != 0;
+        for (; next.due && sound;) {
+            sound = p != end && *p >= next.low && *p <= next.high;
+            if (sound) {
+                ++p;
+                next = {static_cast<std::uint8_t>(next.due - 1), 0x80, 0xbf};
+            }
+        }
+        if (sound)
+            out.append(reinterpret_cast<const char*>(character),
+                       static_cast<std::size_t>(p - character));
+        else
+            out += replacement;
+    }
+}
+
+void append_code_point(std::string& out, std::uint32_t code_point) {
+    const auto tail = [&](int shift) {
+        out += static_cast<char>(0x80 | (code_point >> shift & 0x3f));
+    };
+    if (code_point < 0x80) {
+        out += static_cast<char>(code_point);
+    } else if (code_point < 0x800) {
+        out += static_cast<char>(0xc0 | code_point >> 6);
+        tail(0);
+    } else if (code_point < 0x10000) {
+        out += static_cast<char>(0xe0 | code_point >> 12);
+        tail(6);
+        tail(0);
+    } else {
+        out += static_cast<char>(0xf0 | code_point >> 18);
+        tail(12);
+        tail(6);
+        tail(0);
+    }
+}
+
 } // namespace carillon::wire

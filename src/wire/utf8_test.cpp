@@ -134,22 +134,7 @@ TEST_CASE("every cut of a text into two pieces gives the same judgement") {
 TEST_CASE("every code point passes in its one encoding, surrogates do not") {
     for (std::uint32_t c = 0; c <= 0x110000; ++c) {
         std::string text;
-        auto tail = [&](int shift) { text += static_cast<char>(0x80 | ((c >> shift) & 0x3f)); };
-        if (c < 0x80) {
-            text += static_cast<char>(c);
-        } else if (c < 0x800) {
-            text += static_cast<char>(0xc0 | c >> 6);
-            tail(0);
-        } else if (c < 0x10000) {
-            text += static_cast<char>(0xe0 | c >> 12);
-            tail(6);
-            tail(0);
-        } else {
-            text += static_cast<char>(0xf0 | c >> 18);
-            tail(12);
-            tail(6);
-            tail(0);
-        }
+        append_code_point(text, c);
         const bool legal = c < 0xd800 || (c > 0xdfff && c < 0x110000);
         if (is_utf8(as_bytes(text)) != legal)
             FAIL("code point " << c);
@@ -165,6 +150,28 @@ TEST_CASE("a checker that failed stays failed until it is reset") {
     CHECK(checker.feed(as_bytes("fine")));
     CHECK(checker.complete());
     static_assert(sizeof(utf8_checker) == 4);
+}
+
+TEST_CASE("each longest piece that cannot be UTF-8 is replaced once") {
+    const std::pair<std::string_view, std::string_view> table[] = {
+        {"plain", "plain"},
+        {"\xce\xba", "\xce\xba"},
+        {"a\xff"
+         "b",
+         "a\xef\xbf\xbd"
+         "b"},
+        {"\xf0\x90\x80", "\xef\xbf\xbd"},
+        {"\xf0\x90\x80x", "\xef\xbf\xbdx"},
+        {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xe1\x80\xe1\x80\x80", "\xef\xbf\xbd\xe1\x80\x80"},
+    };
+    for (const auto& [text, expected] : table) {
+        std::string out = ">";
+        append_replacing(out, text);
+        CHECK(out.substr(1) == expected);
+        CHECK(is_utf8(as_bytes(out)));
+    }
 }
 
 } // namespace carillon::wire

@@ -4,18 +4,8 @@
 
 namespace carillon::wire::http {
 
-namespace {
-
-bool is_tchar(char c) noexcept {
-    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
-        return true;
-    return c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
-
-} // namespace
-
 bool is_token(std::string_view text) noexcept {
-    return !text.empty() && std::all_of(text.begin(), text.end(), is_tchar);
+    return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
 }
 
 char to_lower(char c) noexcept {

@@ -2,13 +2,27 @@
 // lists, parameters.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace carillon::wire::http {
 
-bool is_token(std::string_view text) noexcept; // not empty, only tchar
+namespace detail {
+inline constexpr auto token_chars = [] {
+    std::array<bool, 256> table{};
+    for (const char c : std::string_view(
+             "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+        table[static_cast<unsigned char>(c)] = true;
+    return table;
+}();
+} // namespace detail
+
+inline bool is_token_char(char c) noexcept {
+    return detail::token_chars[static_cast<unsigned char>(c)];
+}
+bool is_token(std::string_view text) noexcept; // not empty, only token characters
 char to_lower(char c) noexcept;                // of ASCII letters, whatever the locale
 std::string to_lower(std::string_view text);
 bool iequals(std::string_view a, std::string_view b) noexcept;

@@ -1,5 +1,7 @@
 #include "jobs/records.hpp"
 
+#include <fmt/format.h>
+
 #include <carillon/wire/json.hpp>
 
 namespace carillon::jobs {
@@ -70,7 +72,7 @@ worker_row worker_of(const db::row& row) {
 }
 
 result<std::optional<job_record>> find_record(db::sqlite::connection& on, std::string_view id) {
-    auto found = on.query(std::string(select_record) + " WHERE id = ?", {id});
+    auto found = on.query(fmt::format("{} WHERE id = ?", select_record), {id});
     if (!found)
         return found.error();
     return found->empty() ? std::optional<job_record>() : record_of(found->front());

@@ -61,7 +61,8 @@ export async function aThirdTabKnowsAtOnce({ open, site }) {
   const third = await open(`/reports/?job=${id}`);
   await third.progressAtLeast(1);
   const [initial] = await third.seen();
-  assert.ok(initial.progress >= present, `the third tab began at ${initial.progress} %, the first stood at ${present} %`);
+  const told = `the third tab began at ${initial.progress} %, the first stood at ${present} %`;
+  assert.ok(initial.progress >= present, told);
   assert.ok(initial.at < 2_000, `the third tab knew after ${initial.at} ms`);
   await third.status("completed");
 }

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import * as hooks from "./hooks_scenarios.mjs";
 import * as pages from "./page_scenarios.mjs";
 import * as reports from "./reports_scenarios.mjs";
 import { Site } from "./site.mjs";
@@ -50,7 +51,7 @@ async function run(browser, scenario) {
   }
 }
 
-const scenarios = Object.entries({ ...pages, ...reports }).filter(([name]) =>
+const scenarios = Object.entries({ ...pages, ...hooks, ...reports }).filter(([name]) =>
   sentence(name).includes(values.only?.toLowerCase() ?? ""),
 );
 const browser = await launch();

@@ -62,6 +62,7 @@ export class Tab {
       colorScheme: dark ? "dark" : "light",
       hasTouch: size !== "desktop",
       reducedMotion: "reduce",
+      bypassCSP: options.bypassCSP ?? false,
     });
     const tab = new Tab();
     const page = await context.newPage();

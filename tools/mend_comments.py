@@ -47,7 +47,9 @@ def lifted(lines, blanked):
     while at < len(lines):
         line, start = lines[at], comment_start(lines[at], blanked[at])
         code = blanked[at].strip()
-        long = len(line) > CODE_COLUMNS and start is not None and code and not code.startswith("#")
+        # As if one blank stood between them: the formatter aligns comments by itself.
+        width = len(blanked[at].rstrip()) + 1 + len(line) - (start or 0)
+        long = start is not None and width > CODE_COLUMNS and code and not code.startswith("#")
         end = at + 1
         while long and is_continuation(lines, blanked, end):
             end += 1

@@ -11,7 +11,8 @@ namespace carillon {
 
 shared_frame shared_frame::copy_of(bytes_view head, bytes_view tail) {
     const auto size_bytes = head.size() + tail.size();
-    CARILLON_ASSERT(size_bytes <= std::numeric_limits<std::uint32_t>::max(), "a frame is below 4 GiB");
+    CARILLON_ASSERT(size_bytes <= std::numeric_limits<std::uint32_t>::max(),
+                    "a frame is below 4 GiB");
     void* memory = std::malloc(sizeof(block) + size_bytes);
     if (!memory)
         throw std::bad_alloc();

@@ -41,7 +41,8 @@ void object::reserve(std::size_t n) { members_.reserve(n); }
 std::int64_t value::to_int(std::int64_t fallback) const noexcept {
     if (auto* n = if_int64())
         return *n;
-    constexpr double limit = 9007199254740992.0; // 2^53: above it a double no longer holds every integer
+    // 2^53: above it a double no longer holds every integer.
+    constexpr double limit = 9007199254740992.0;
     if (auto* d = if_double(); d && std::abs(*d) <= limit && std::trunc(*d) == *d)
         return static_cast<std::int64_t>(*d);
     return fallback;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include <carillon/base/bytes.hpp>
 
@@ -22,5 +24,10 @@ private:
 };
 
 bool is_utf8(bytes_view text) noexcept;
+
+// Appends `text` with U+FFFD in place of each longest piece that cannot be UTF-8, as browsers and Python replace.
+void append_replacing(std::string& out, std::string_view text);
+// Appends the encoding of a code point, which must not be a surrogate.
+void append_code_point(std::string& out, std::uint32_t code_point);
 
 } // namespace carillon::wire

@@ -14,8 +14,8 @@ namespace carillon::detail {
 
 } // namespace carillon::detail
 
-#define CARILLON_ASSERT(condition, promise)                                                       \
+#define CARILLON_ASSERT(condition, promise)                                                        \
     do {                                                                                           \
         if (!(condition)) [[unlikely]]                                                             \
-            ::carillon::detail::assertion_failed(#condition, promise, __FILE__, __LINE__);        \
+            ::carillon::detail::assertion_failed(#condition, promise, __FILE__, __LINE__);         \
     } while (false)

@@ -13,7 +13,8 @@ using utc_time = std::chrono::sys_time<std::chrono::microseconds>;
 
 inline steady_time now() noexcept { return std::chrono::steady_clock::now(); }
 inline utc_time utc_now() noexcept {
-    return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    return std::chrono::time_point_cast<std::chrono::microseconds>(
+        std::chrono::system_clock::now());
 }
 
 // ISO 8601 in UTC with microseconds, such as "2026-02-03T14:30:00.000000Z".

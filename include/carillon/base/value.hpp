@@ -35,10 +35,10 @@ public:
     void append(std::string name, value v);
     bool erase(std::string_view name);
 
-    std::size_t size() const noexcept { return members_.size(); }
-    bool empty() const noexcept { return members_.empty(); }
-    auto begin() const noexcept { return members_.begin(); }
-    auto end() const noexcept { return members_.end(); }
+    std::size_t size() const noexcept;
+    bool empty() const noexcept;
+    std::vector<member>::const_iterator begin() const noexcept;
+    std::vector<member>::const_iterator end() const noexcept;
     void reserve(std::size_t n);
 
 private:
@@ -53,8 +53,7 @@ public:
     template <std::signed_integral T>
     value(T n) : held_(std::int64_t{n}) {}
     template <std::unsigned_integral T>
-        requires(!std::same_as<T, bool>)
-    value(T n) {
+    requires(!std::same_as<T, bool>) value(T n) {
         if constexpr (sizeof(T) < 8)
             held_ = static_cast<std::int64_t>(n);
         else if (n <= INT64_MAX)
@@ -111,11 +110,21 @@ private:
     bool holds() const noexcept {
         return std::holds_alternative<T>(held_);
     }
-    std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, bytes, array,
-                 object>
+    std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, bytes,
+                 array, object>
         held_;
 };
 
 bool operator==(const object& a, const object& b) noexcept;
+
+// Here, because a vector's members may be used only once its element is complete.
+inline std::size_t object::size() const noexcept { return members_.size(); }
+inline bool object::empty() const noexcept { return members_.empty(); }
+inline std::vector<object::member>::const_iterator object::begin() const noexcept {
+    return members_.begin();
+}
+inline std::vector<object::member>::const_iterator object::end() const noexcept {
+    return members_.end();
+}
 
 } // namespace carillon

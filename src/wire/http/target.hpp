@@ -17,7 +17,7 @@ std::optional<std::string> percent_decode(std::string_view text);
 std::string percent_encode(std::string_view text); // keeps RFC 3986's unreserved characters
 
 struct target {
-    std::string path;      // percent-decoded, begins with '/'
+    std::string path;       // percent-decoded, begins with '/'
     std::string_view query; // raw, without '?'; part of the text that was split
 };
 // Nothing when the path is malformed (see percent_decode) or does not begin with '/'.
@@ -47,7 +47,7 @@ range_kind parse_range(std::string_view header, std::uint64_t size_bytes, byte_r
 bool etag_matches(std::string_view if_none_match, std::string_view etag) noexcept;
 
 struct host_port {
-    std::string host; // lower case; IPv6 in brackets
+    std::string host;       // lower case; IPv6 in brackets
     std::uint16_t port = 0; // 0: none given
 };
 // A Host header's value, or the authority of an origin; nothing where malformed.
@@ -56,8 +56,9 @@ std::optional<host_port> parse_host(std::string_view text);
 // Django's ALLOWED_HOSTS: "example.com" (equal), ".example.com" (it and its subdomains), "*" (all).
 // `host` is lower case, without port.
 bool host_allowed(std::string_view host, const std::vector<std::string>& allowed) noexcept;
-// Channels' OriginValidator over ALLOWED_HOSTS: an absent origin is allowed only by "*"; an origin without a host ("null") too;
-// else only the host counts.
-bool origin_allowed(std::optional<std::string_view> origin, const std::vector<std::string>& allowed);
+// Channels' OriginValidator: an absent origin is allowed only by "*"; an origin without a host ("null") too. An entry without a
+// scheme, as in ALLOWED_HOSTS, compares the host alone; one with a scheme ("https://example.com") scheme, host and port.
+bool origin_allowed(std::optional<std::string_view> origin,
+                    const std::vector<std::string>& allowed);
 
 } // namespace carillon::wire::http

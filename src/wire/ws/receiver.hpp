@@ -16,7 +16,14 @@
 
 namespace carillon::wire::ws {
 
-enum class opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
+enum class opcode : std::uint8_t {
+    continuation = 0,
+    text = 1,
+    binary = 2,
+    close = 8,
+    ping = 9,
+    pong = 10
+};
 
 class receiver {
 public:
@@ -26,14 +33,17 @@ public:
         binary,    // `payload` is a whole message
         ping,      // `payload` is to be sent back
         pong,
-        close,   // the peer closes: `code` (1005 when it gave none), `payload` is its reason; nothing follows
+        close,   // the peer closes, `payload` is its reason; nothing follows
         refused, // the peer broke the protocol or a limit: close with `code`; nothing follows
     };
     struct event {
         what kind;
-        std::uint16_t code = 0; // for close and refused
-        bytes_view payload;     // valid until the next call of next(), and as long as the input's memory
-        const char* why = "";   // for refused: one phrase for the log and the close reason, at most 123 bytes
+        // Of close: what the peer gave, 1005 when it gave none. Of refused: what to send.
+        std::uint16_t code = 0;
+        // Valid until the next call of next(), and as long as the input's memory.
+        bytes_view payload = {};
+        // Of refused: one phrase for the log and the close reason, at most 123 bytes.
+        const char* why = "";
     };
 
     // `message_bytes_max`: larger messages are refused with 1009 as soon as the header or the inflated size tells.
@@ -48,7 +58,29 @@ public:
 
 private:
     struct partial; // what has arrived of a message or control frame that is not whole yet
-    // The implementer lays out the state here; keep the whole object at 48 bytes or less.
+    struct frame_header;
+    enum class parsed : std::uint8_t { whole, cut, refused };
+
+    event advance(std::span<std::byte>& input, inflater& shared);
+    parsed take_header(std::span<std::byte>& input, frame_header& header, event& why);
+    parsed parse_header(bytes_view seen, frame_header& header, event& why) const noexcept;
+    bool sound_opening(std::uint8_t first, event& why) const noexcept;
+    bool sound_length(const frame_header& header, event& why) const noexcept;
+    event whole_message(const frame_header& header, std::span<std::byte> payload, inflater& shared);
+    event finished_message(inflater& shared);
+    event inflated_message(opcode kind, bytes_view payload, inflater& shared);
+    void begin_frame(const frame_header& header);
+    event continue_frame(std::span<std::byte>& input, inflater& shared);
+    partial& incomplete();
+    void drop_delivered() noexcept;
+
+    std::unique_ptr<partial> partial_;
+    std::uint32_t message_bytes_max_;
+    std::uint8_t header_[14]; // the beginning of a frame header that is cut
+    std::uint8_t header_size_ = 0;
+    bool compressed_ : 1;
+    bool delivered_ : 1 = false; // the last event's payload lies in partial_
+    bool ended_ : 1 = false;     // close or refused was reported
 };
 
 } // namespace carillon::wire::ws

@@ -1,0 +1,138 @@
+// job_queue: the durable queue of jobs in the data folder, which any number of processes share.
+//
+// A job is stored as Celery's protocol 2 message. Delivery is at least once: a job is acknowledged after it ran, and the
+// job of a worker that died runs again (docs/jobs.md says what is promised). Functions that return a result block until
+// the disk has answered and belong on worker or pool threads; those with a callback return at once and may be called on a
+// shard. Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <carillon/base/clock.hpp>
+#include <carillon/base/log.hpp>
+#include <carillon/base/metrics.hpp>
+#include <carillon/base/result.hpp>
+#include <carillon/channels/channel_layer.hpp>
+#include <carillon/jobs/job.hpp>
+#include <carillon/jobs/registry.hpp>
+
+namespace carillon {
+
+namespace jobs {
+class embedded_store;
+}
+
+struct job_queue_options {
+    std::filesystem::path data_dir;                   // holds queue.db and workers/
+    std::chrono::milliseconds poll_interval{50};      // how soon the work of other processes is noticed
+    std::chrono::seconds keep_finished{7 * 86'400};   // how long finished jobs can be asked for
+    std::size_t message_bytes_max = 1 << 20;          // arguments, encoded: errc::too_large above
+    std::size_t result_bytes_max = 1 << 20;           // a larger result fails the job
+    std::size_t waiting_max = 1'000'000;              // jobs not finished: errc::too_many_requests above
+};
+
+// What the queue works with. The registry, layer, log and metrics outlive the queue.
+struct job_services {
+    const job_registry& registry;
+    channel_layer* layer = nullptr; // null: groups hear nothing
+    logger* log = nullptr;          // null: silent
+    metrics* counters = nullptr;    // null: counted nowhere
+};
+
+struct enqueue_options {
+    std::string id;                           // a fresh UUID when empty; errc::conflict when it exists
+    std::string queue;                        // that of the registered task when empty
+    std::chrono::milliseconds countdown{0};   // not before this time has passed
+    std::optional<utc_time> eta;              // or not before this moment
+    std::optional<utc_time> expires;          // not after this moment: it is cancelled instead
+    std::int32_t priority = 0;                // 0 to 9
+    std::string group;                        // the channel-layer group that hears of it
+    std::string event_type = "progress_update"; // with members progress, status, message
+};
+
+struct job_filter {
+    std::optional<job_state> state;
+    std::string task, queue; // empty: any
+    std::uint32_t limit = 100; // 1 to 1,000
+    std::uint32_t offset = 0;
+};
+
+// One worker that is there, as `inspect` shows it.
+struct worker_info {
+    std::string id;   // of this run of the worker
+    std::string name; // as given with -n
+    std::int64_t pid = 0;
+    std::uint32_t threads = 0;
+    std::vector<std::string> queues;
+    std::vector<std::string> registered; // names of tasks
+    std::uint64_t processed = 0;         // jobs that ended since it started
+    utc_time started;
+    utc_time heartbeat;
+    bool answering = false; // it lives, and its heartbeat is not older than its lease
+};
+
+struct queue_info {
+    std::string name;
+    std::uint64_t waiting = 0; // may start now
+    std::uint64_t delayed = 0; // wait for their time
+    std::uint64_t running = 0;
+    std::uint64_t completed = 0, failed = 0, cancelled = 0; // still kept
+};
+
+class job_queue {
+public:
+    // Opens or creates `data_dir`/queue.db. The folder is created with mode 0700 when it is not there.
+    static result<std::unique_ptr<job_queue>> open(job_queue_options options, job_services services);
+    // Workers are stopped before. Waits until everything accepted is on disk.
+    ~job_queue();
+
+    // Adds a job and gives its id once it is on disk. errc::not_found for a task that is not registered, errc::invalid for
+    // an option out of its range, errc::conflict, errc::too_large, errc::too_many_requests, errc::unavailable.
+    result<std::string> enqueue(std::string_view task, job_arguments arguments,
+                                enqueue_options options = {});
+    using receipt = std::function<void(result<std::string> id)>;
+    // The same without waiting. `done` is called once, possibly before this returns, on a thread of the queue: it must
+    // not block.
+    void enqueue(std::string_view task, job_arguments arguments, enqueue_options options, receipt done);
+
+    // Asks a job to stop. True when it was not finished: a waiting job is cancelled when this returns, a running one hears of it
+    // within poll_interval and ends when its handler leaves. False when it was finished. errc::not_found.
+    result<bool> cancel(std::string_view id);
+    // Puts a finished job that failed or was cancelled back into its queue, with its counts at zero. False when it is in
+    // another state. errc::not_found.
+    result<bool> retry(std::string_view id);
+
+    // Nothing when there is no such job, or it was finished longer ago than keep_finished.
+    result<std::optional<job_record>> get(std::string_view id);
+    // Newest first.
+    result<std::vector<job_record>> list(const job_filter& filter = {});
+    // Waits until the job is finished. errc::timed_out at the deadline, errc::not_found.
+    result<job_record> wait(std::string_view id, steady_time deadline);
+
+    result<std::vector<worker_info>> workers();
+    result<std::vector<queue_info>> queues();
+
+    // For readiness checks: the store answers.
+    result<void> ping();
+
+    // Of the library itself: worker_pool works on it.
+    const std::shared_ptr<jobs::embedded_store>& store() const noexcept { return store_; }
+    const job_services& services() const noexcept { return services_; }
+
+private:
+    job_queue(std::shared_ptr<jobs::embedded_store> store, job_queue_options options,
+              job_services services);
+    std::shared_ptr<jobs::embedded_store> store_;
+    job_queue_options options_;
+    job_services services_;
+};
+
+} // namespace carillon

@@ -1,0 +1,58 @@
+// worker_pool: the threads that run jobs, inside `serve` and in a worker process alike.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <carillon/base/clock.hpp>
+#include <carillon/base/result.hpp>
+#include <carillon/jobs/queue.hpp>
+
+namespace carillon {
+
+struct worker_options {
+    std::string name = "celery@%h";             // Celery's -n: %h host name, %n its first part, %d its domain, %% a percent sign
+    std::vector<std::string> queues{"celery"};  // Celery's -Q
+    std::uint32_t threads = 2;                  // Celery's -c, 1 to 1,024
+    // How long a job stays this worker's without a sign of life. A worker whose process has died is noticed at once; the
+    // lease is for one that stands still. Heartbeats go out every third of it. At least 300 ms.
+    std::chrono::milliseconds lease{10'000};
+    std::uint32_t ahead_max = 1'000; // short jobs taken before a thread is free; 0: none
+};
+
+// How a pool ended.
+struct stop_report {
+    std::uint64_t finished = 0;  // jobs that ended in the time they were given
+    std::uint64_t returned = 0;  // jobs handed back to their queue; they run again elsewhere
+    std::uint64_t abandoned = 0; // handlers that did not leave: their jobs return when this process ends
+    bool clean() const noexcept { return abandoned == 0; }
+};
+
+class worker_pool {
+public:
+    // Starts at once. The queue outlives the pool. errc::invalid for an option out of its range, errc::unavailable.
+    static result<std::unique_ptr<worker_pool>> start(job_queue& queue, worker_options options);
+    // Stops with a deadline of ten seconds when stop() was not called.
+    ~worker_pool();
+
+    // Takes no new job, lets the running ones finish until `grace` has passed, then asks them to stop and hands them back, and
+    // waits for them until `deadline`. Handlers that do not leave by then are abandoned: their threads are left behind, and
+    // the process should end soon. Called once, by one thread.
+    stop_report stop(steady_time grace, steady_time deadline);
+    stop_report stop(steady_time deadline) { return stop(now(), deadline); }
+
+    const std::string& name() const noexcept;
+    // Jobs that run at this moment, and those that ended since the start.
+    std::uint64_t active() const noexcept;
+    std::uint64_t processed() const noexcept;
+
+private:
+    class impl;
+    explicit worker_pool(std::shared_ptr<impl> owned);
+    std::shared_ptr<impl> impl_;
+};
+
+} // namespace carillon

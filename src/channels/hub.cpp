@@ -1,0 +1,77 @@
+#include "channels/hub.hpp"
+
+#include <algorithm>
+
+#include <carillon/base/assert.hpp>
+
+namespace carillon::channels {
+
+hub::hub(metrics& counted)
+    : published_(counted.add(metric_kind::counter, "carillon_events_published_total", "Events sent to a group")),
+      delivered_(counted.add(metric_kind::counter, "carillon_events_delivered_total",
+                             "Events handed to a member of a group")) {}
+
+void hub::attach(std::vector<net::shard*> shards) {
+    shards_ = std::move(shards);
+    for (std::size_t i = 0; i < shards_.size(); ++i)
+        tables_.push_back(std::make_unique<group_table>());
+}
+
+hub::stripe& hub::stripe_of(std::string_view group) noexcept {
+    return stripes_[std::hash<std::string_view>{}(group) % stripes_.size()];
+}
+void hub::enlist(std::string_view group, std::uint32_t shard) {
+    auto& part = stripe_of(group);
+    std::lock_guard lock(part.guard);
+    auto found = part.shards_of.find(group);
+    if (found == part.shards_of.end())
+        found = part.shards_of.emplace(std::string(group), std::vector<std::uint32_t>{}).first;
+    found->second.push_back(shard);
+}
+
+void hub::strike(std::string_view group, std::uint32_t shard) {
+    auto& part = stripe_of(group);
+    std::lock_guard lock(part.guard);
+    const auto found = part.shards_of.find(group);
+    if (found == part.shards_of.end())
+        return;
+    std::erase(found->second, shard);
+    if (found->second.empty())
+        part.shards_of.erase(found);
+}
+
+void hub::join(net::shard& home, std::string_view group, subscriber& who) {
+    if (tables_[home.index()]->join(group, who) == group_table::change::first)
+        enlist(group, home.index());
+}
+
+void hub::leave(net::shard& home, std::string_view group, subscriber& who) {
+    if (tables_[home.index()]->leave(group, who) == group_table::change::last)
+        strike(group, home.index());
+}
+
+void hub::leave_all(net::shard& home, subscriber& who) {
+    tables_[home.index()]->leave_all(who, [&](std::string_view group) { strike(group, home.index()); });
+}
+
+void hub::publish(std::string_view group, const event& e) {
+    published_.add();
+    auto& part = stripe_of(group);
+    auto* here = net::shard::current();
+    std::lock_guard lock(part.guard);
+    const auto found = part.shards_of.find(group);
+    if (found == part.shards_of.end())
+        return;
+    for (const auto index : found->second) {
+        auto* target = shards_[index];
+        auto deliver = [this, index, name = std::string(group), e] {
+            delivered_.add(static_cast<std::int64_t>(tables_[index]->dispatch(name, e)));
+        };
+        if (target == here)
+            target->events().defer(std::move(deliver));
+        else
+            target->events().post(std::move(deliver));
+    }
+}
+
+} // namespace carillon::channels

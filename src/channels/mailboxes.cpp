@@ -1,0 +1,103 @@
+#include "channels/mailboxes.hpp"
+
+#include <random>
+
+#include <fmt/format.h>
+
+namespace carillon::channels {
+
+namespace {
+
+std::string random_hex32() {
+    std::random_device source;
+    return fmt::format("{:08x}{:08x}{:08x}{:08x}", source(), source(), source(), source());
+}
+
+} // namespace
+
+mailboxes::mailboxes(const channel_layer_options& options, metrics& counted)
+    : options_(options), process_(random_hex32()),
+      full_(counted.add(metric_kind::counter, "carillon_layer_dropped_total", "Events that a channel did not take",
+                        {{"reason", "capacity"}})),
+      expired_(counted.add(metric_kind::counter, "carillon_layer_dropped_total", "Events that a channel did not take",
+                           {{"reason", "expiry"}})) {}
+
+std::string mailboxes::open(net::shard& home, subscriber& who) {
+    auto made = std::make_shared<box>();
+    made->home = &home;
+    made->who = &who;
+    std::lock_guard lock(guard_);
+    auto name = fmt::format("specific.{}!{:032x}", process_, ++opened_);
+    boxes_.emplace(name, std::move(made));
+    return name;
+}
+
+void mailboxes::close(const std::string& channel) {
+    std::lock_guard lock(guard_);
+    const auto found = boxes_.find(channel);
+    if (found == boxes_.end())
+        return;
+    found->second->who = nullptr;
+    boxes_.erase(found);
+}
+
+std::shared_ptr<mailboxes::box> mailboxes::find(std::string_view channel) {
+    std::lock_guard lock(guard_);
+    const auto found = boxes_.find(std::string(channel));
+    return found == boxes_.end() ? nullptr : found->second;
+}
+
+result<void> mailboxes::send(std::string_view channel, const event& e) {
+    if (channel.find('!') == std::string_view::npos)
+        return enqueue(channel, e);
+    auto there = find(channel);
+    if (!there)
+        return {};
+    if (there->held.fetch_add(1) >= options_.capacity) {
+        there->held.fetch_sub(1);
+        full_.add();
+        return failure{errc::channel_full, fmt::format("channel {} holds {} events already", channel, options_.capacity)};
+    }
+    const std::shared_ptr<void> slot(nullptr, [there](void*) { there->held.fetch_sub(1); });
+    there->home->events().post([this, there, slot, e, expires = now() + options_.expiry] {
+        if (!there->who)
+            return;
+        if (now() > expires)
+            return expired_.add();
+        there->who->on_event(e, slot);
+    });
+    return {};
+}
+
+result<void> mailboxes::enqueue(std::string_view channel, const event& e) {
+    std::lock_guard lock(guard_);
+    auto& queue = queues_[std::string(channel)];
+    while (!queue.empty() && queue.front().expires < now()) {
+        queue.pop_front();
+        expired_.add();
+    }
+    if (queue.size() >= options_.capacity) {
+        full_.add();
+        return failure{errc::channel_full, fmt::format("channel {} holds {} events already", channel, options_.capacity)};
+    }
+    queue.push_back({e, now() + options_.expiry});
+    return {};
+}
+
+std::optional<event> mailboxes::take(std::string_view channel) {
+    std::lock_guard lock(guard_);
+    const auto found = queues_.find(std::string(channel));
+    std::optional<event> taken;
+    while (found != queues_.end() && !found->second.empty() && !taken) {
+        if (found->second.front().expires < now())
+            expired_.add();
+        else
+            taken = found->second.front().e;
+        found->second.pop_front();
+    }
+    if (found != queues_.end() && found->second.empty())
+        queues_.erase(found);
+    return taken;
+}
+
+} // namespace carillon::channels

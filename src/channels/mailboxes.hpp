@@ -1,0 +1,74 @@
+// mailboxes: the channels of this process by name, those of single consumers and those that were named by hand.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include <carillon/base/clock.hpp>
+#include <carillon/channels/channel_layer.hpp>
+#include "channels/group_table.hpp"
+#include "net/shard.hpp"
+
+namespace carillon::channels {
+
+// Thread-safe where not said otherwise. A channel holds at most `capacity` events that nobody has handled yet, each no longer
+// than `expiry`.
+class mailboxes {
+public:
+    mailboxes(const channel_layer_options& options, metrics& counted);
+
+    // A new process-local channel of a consumer: "specific.<process>!<socket>". On the consumer's shard. The name is
+    // valid until close().
+    std::string open(net::shard& home, subscriber& who);
+    // On the consumer's shard: what is still under way to the channel is dropped.
+    void close(const std::string& channel);
+
+    // To a consumer's channel, or into the queue of a hand-named one. A consumer that has gone is no failure: its
+    // event is dropped, as in Channels.
+    result<void> send(std::string_view channel, const event& e);
+    // Runs `work(home, who)` on the shard of the consumer that owns the channel; nothing if there is none.
+    template <class F>
+    void with_owner(std::string_view channel, F work);
+
+    // The oldest event of a hand-named channel that has not expired.
+    std::optional<event> take(std::string_view channel);
+
+private:
+    struct box {
+        net::shard* home = nullptr;
+        subscriber* who = nullptr; // read and cleared on `home` only
+        std::atomic<std::uint32_t> held{0};
+    };
+    struct waiting {
+        event e;
+        steady_time expires;
+    };
+    std::shared_ptr<box> find(std::string_view channel);
+    result<void> enqueue(std::string_view channel, const event& e);
+
+    const channel_layer_options options_;
+    const std::string process_; // 32 hex digits, new for each start
+    counter& full_;
+    counter& expired_;
+    std::mutex guard_;
+    std::uint64_t opened_ = 0;
+    std::unordered_map<std::string, std::shared_ptr<box>> boxes_;
+    std::unordered_map<std::string, std::deque<waiting>> queues_;
+};
+
+template <class F>
+void mailboxes::with_owner(std::string_view channel, F work) {
+    if (auto there = find(channel))
+        there->home->events().post([there, work = std::move(work)] {
+            if (there->who)
+                work(*there->home, *there->who);
+        });
+}
+
+} // namespace carillon::channels

@@ -1,0 +1,25 @@
+// memory_layer: the channel layer of one process, over all its shards. Fit for production on one node.
+#pragma once
+
+#include <carillon/channels/channel_layer.hpp>
+#include "channels/hub.hpp"
+#include "channels/mailboxes.hpp"
+
+namespace carillon::channels {
+
+// Thread-safe. Events are shared, never copied: they are immutable, which gives what Channels' deep copy is for.
+class memory_layer final : public channel_layer {
+public:
+    memory_layer(hub& members, mailboxes& boxes) : members_(members), boxes_(boxes) {}
+
+    result<void> group_send(std::string_view group, event e) override;
+    result<void> send(std::string_view channel, event e) override;
+    result<void> group_add(std::string_view group, std::string_view channel) override;
+    result<void> group_discard(std::string_view group, std::string_view channel) override;
+
+private:
+    hub& members_;
+    mailboxes& boxes_;
+};
+
+} // namespace carillon::channels

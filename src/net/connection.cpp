@@ -1,0 +1,236 @@
+#include "net/connection.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+namespace carillon::net {
+
+namespace {
+
+sockaddr_storage peer_of(int fd) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    ::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size);
+    return address;
+}
+
+} // namespace
+
+void protocol::on_end_of_input() { link().end(); }
+
+connection::connection(shard& home, unique_fd socket, const tls_context* tls, std::unique_ptr<protocol> first)
+    : home_(home), stream_(std::move(socket), tls), protocol_(std::move(first)) {
+    protocol_->link_ = this;
+}
+
+connection::~connection() { home_.release_connection(); }
+
+std::string connection::peer_address() const {
+    const auto address = peer_of(stream_.fd());
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    if (address.ss_family == AF_INET)
+        ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text.data(), text.size());
+    else if (address.ss_family == AF_INET6)
+        ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, text.data(), text.size());
+    return text.data();
+}
+
+std::uint16_t connection::peer_port() const {
+    const auto address = peer_of(stream_.fd());
+    if (address.ss_family == AF_INET)
+        return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+    if (address.ss_family == AF_INET6)
+        return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+    return 0;
+}
+
+void connection::adopt() {
+    const int one = 1;
+    ::setsockopt(stream_.fd(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // fails on unix sockets, which need none
+    last_received_ = home_.second();
+    interest_ = EPOLLIN;
+    home_.events().watch(stream_.fd(), interest_, *this);
+    home_.remind(*this, 1);
+}
+
+void connection::push(shared_frame frame) {
+    if (closing_ || ended_)
+        return;
+    outbox_.push(std::move(frame));
+    if (!dirty_ && blocked_since_ == 0) {
+        dirty_ = true;
+        home_.mark_dirty(*this);
+    }
+}
+
+void connection::flush() noexcept {
+    dirty_ = false;
+    if (ended_)
+        return;
+    std::array<iovec, outbox::gather_max> parts;
+    while (!outbox_.empty()) {
+        const auto count = outbox_.gather(parts);
+        const auto written = stream_.write({parts.data(), count});
+        if (written.what == stream::state::closed)
+            return end();
+        if (written.what == stream::state::would_block) {
+            if (blocked_since_ == 0)
+                blocked_since_ = std::max(home_.second(), 1u);
+            home_.remind_by(*this, static_cast<std::uint32_t>(home_.limit().outbox_soft_duration.count()));
+            return update_interest();
+        }
+        outbox_.consume(written.bytes);
+        if (blocked_since_ != 0)
+            blocked_since_ = std::max(home_.second(), 1u); // it takes something: the clock starts again
+    }
+    flushed();
+}
+
+void connection::flushed() noexcept {
+    if (blocked_since_ != 0) {
+        blocked_since_ = 0;
+        update_interest();
+        protocol_->on_drained();
+        if (ended_ || !outbox_.empty())
+            return;
+    }
+    if (!closing_ || finished_)
+        return;
+    if (!linger_ || input_over_)
+        return end();
+    finished_ = true;
+    stream_.finish();
+    const auto patience = static_cast<std::uint32_t>(home_.limit().close_timeout.count());
+    linger_until_ = home_.second() + patience;
+    home_.remind(*this, patience);
+    paused_ = false;
+    update_interest();
+}
+
+void connection::update_interest() noexcept {
+    if (ended_)
+        return;
+    std::uint32_t wanted = 0; // errors and a full hang-up are always told
+    if (!input_over_)
+        wanted = paused_ ? static_cast<std::uint32_t>(EPOLLRDHUP) : static_cast<std::uint32_t>(EPOLLIN);
+    if (blocked_since_ != 0 || stream_.wants_write())
+        wanted |= EPOLLOUT;
+    if (wanted != interest_) {
+        interest_ = wanted;
+        home_.events().rewatch(stream_.fd(), wanted, *this);
+    }
+}
+
+void connection::pause_reading(bool paused) {
+    if (paused_ == paused || finished_)
+        return;
+    paused_ = paused;
+    update_interest();
+    if (!paused && stream_.has_buffered())
+        home_.events().defer([this] { // TLS holds bytes that the kernel will not announce
+            if (!ended_)
+                read();
+        });
+}
+
+void connection::on_ready(std::uint32_t events) noexcept {
+    if (ended_)
+        return;
+    if (events & EPOLLOUT)
+        flush();
+    if (ended_)
+        return;
+    if (events & EPOLLIN)
+        read();
+    else if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) {
+        if (!paused_ || input_over_ || (events & (EPOLLHUP | EPOLLERR)))
+            return end();
+        input_over_ = true;
+        update_interest();
+        protocol_->on_end_of_input();
+    }
+}
+
+void connection::read() noexcept {
+    do {
+        const auto scratch = home_.scratch();
+        const auto got = stream_.read(scratch);
+        if (got.what == stream::state::would_block)
+            return update_interest();
+        if (got.what == stream::state::closed) {
+            input_over_ = true;
+            if (finished_)
+                end();
+            else
+                protocol_->on_end_of_input();
+            return update_interest();
+        }
+        last_received_ = home_.second();
+        if (!finished_)
+            protocol_->on_bytes(scratch.first(got.bytes));
+    } while (!ended_ && stream_.encrypted() && !paused_);
+}
+
+void connection::on_due() noexcept {
+    if (ended_)
+        return home_.remind(*this, 1); // a husk stays in sight of the shard until its protocol is done
+    const auto second = home_.second();
+    const auto patience = static_cast<std::uint32_t>(home_.limit().send_timeout.count());
+    if (blocked_since_ != 0 && second - blocked_since_ >= patience)
+        return end();
+    if (finished_) {
+        if (second >= linger_until_)
+            return end();
+        return home_.remind(*this, linger_until_ - second);
+    }
+    const auto next = protocol_->on_reminder();
+    if (!ended_)
+        home_.remind(*this, next);
+}
+
+void connection::stop() noexcept {
+    if (!ended_ && !closing_)
+        protocol_->on_stop();
+}
+
+void connection::close_after_flush(bool linger) {
+    if (closing_ || ended_)
+        return;
+    closing_ = true;
+    linger_ = linger;
+    if (!dirty_ && blocked_since_ == 0) {
+        dirty_ = true;
+        home_.mark_dirty(*this);
+    }
+}
+
+void connection::end() noexcept {
+    if (ended_)
+        return;
+    ended_ = true;
+    home_.events().unwatch(stream_.fd());
+    outbox_.clear();
+    protocol_->on_ended();
+    settle();
+}
+
+void connection::settle() noexcept {
+    if (!ended_ || buried_ || protocol_->busy())
+        return;
+    buried_ = true;
+    home_.bury(*this);
+}
+
+void connection::become(std::unique_ptr<protocol> next) {
+    next->link_ = this;
+    auto former = std::exchange(protocol_, std::move(next));
+    home_.events().defer([retired = std::move(former)] {});
+}
+
+} // namespace carillon::net

@@ -1,0 +1,139 @@
+#include "net/loop.hpp"
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <carillon/base/assert.hpp>
+
+namespace carillon::net {
+
+unique_fd& unique_fd::operator=(unique_fd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+}
+
+unique_fd::~unique_fd() {
+    if (fd_ >= 0)
+        ::close(fd_);
+}
+
+int unique_fd::release() noexcept { return std::exchange(fd_, -1); }
+
+loop::loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wakeup_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    if (!epoll_ || !wakeup_)
+        throw std::system_error(errno, std::generic_category(), "event loop");
+    // Edge-triggered, so that a wake-up need not be read back: one system call less on each.
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.ptr = nullptr;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wakeup_.get(), &event);
+}
+
+loop::~loop() = default;
+
+void loop::watch(int fd, std::uint32_t events, pollable& target) {
+    epoll_event event{};
+    event.events = events;
+    event.data.ptr = &target;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
+        throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+}
+
+void loop::rewatch(int fd, std::uint32_t events, pollable& target) noexcept {
+    epoll_event event{};
+    event.events = events;
+    event.data.ptr = &target;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+}
+
+void loop::unwatch(int fd) noexcept { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+
+loop::timer_id loop::at(steady_time when, std::function<void()> work) {
+    return timers_.emplace(when, std::move(work));
+}
+
+void loop::cancel(timer_id id) noexcept { timers_.erase(id); }
+
+void loop::defer(std::unique_ptr<posted> work) { deferred_.push_back(std::move(work)); }
+
+void loop::post(std::unique_ptr<posted> work) {
+    {
+        std::lock_guard lock(inbox_guard_);
+        inbox_.push_back(std::move(work));
+    }
+    wake();
+}
+
+void loop::stop() noexcept {
+    stopping_.store(true);
+    wake();
+}
+
+void loop::wake() noexcept {
+    if (woken_.exchange(true))
+        return;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(wakeup_.get(), &one, sizeof one);
+}
+
+void loop::take_inbox() {
+    if (!woken_.exchange(false))
+        return;
+    {
+        std::lock_guard lock(inbox_guard_);
+        taken_.swap(inbox_);
+    }
+    for (auto& work : taken_)
+        work->run();
+    taken_.clear();
+}
+
+void loop::run_deferred() {
+    // What is deferred meanwhile joins this round: a publish from a handler still leaves in this turn.
+    for (std::size_t i = 0; i < deferred_.size(); ++i) {
+        auto work = std::move(deferred_[i]);
+        work->run();
+    }
+    deferred_.clear();
+}
+
+void loop::fire_timers() {
+    while (!timers_.empty() && timers_.begin()->first <= turn_time_) {
+        auto due = timers_.extract(timers_.begin());
+        due.mapped()();
+    }
+}
+
+int loop::wait_milliseconds() const noexcept {
+    if (!deferred_.empty())
+        return 0;
+    if (timers_.empty())
+        return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(timers_.begin()->first - now());
+    return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+}
+
+void loop::run() {
+    std::array<epoll_event, 256> events;
+    while (!stopping_.load(std::memory_order_relaxed)) {
+        const int ready = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                                       wait_milliseconds());
+        CARILLON_ASSERT(ready >= 0 || errno == EINTR, "epoll_wait on an open descriptor");
+        turn_time_ = now();
+        for (int i = 0; i < ready; ++i)
+            if (auto* target = static_cast<pollable*>(events[static_cast<std::size_t>(i)].data.ptr))
+                target->on_ready(events[static_cast<std::size_t>(i)].events);
+        take_inbox();
+        fire_timers();
+        run_deferred();
+        if (turn_end_)
+            turn_end_();
+    }
+}
+
+} // namespace carillon::net

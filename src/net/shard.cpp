@@ -1,0 +1,72 @@
+#include "net/shard.hpp"
+
+#include "net/connection.hpp"
+
+namespace carillon::net {
+
+namespace {
+thread_local shard* here = nullptr;
+}
+
+shard::shard(std::uint32_t index, const environment& shared)
+    : index_(index), shared_(shared), started_(now()),
+      scratch_(std::make_unique_for_overwrite<std::byte[]>(scratch_bytes)) {
+    loop_.on_turn_end([this] { end_turn(); });
+}
+
+shard::~shard() {
+    here = this;
+    for_each_connection([](connection& live) { live.end(); });
+    end_turn();
+    for_each_connection([](connection& husk) { delete &husk; });
+    here = nullptr;
+}
+
+shard* shard::current() noexcept { return here; }
+
+void shard::adopt(std::unique_ptr<connection> newcomer) {
+    auto* live = newcomer.release(); // the wheel and the loop know it from here on; end_turn() buries it
+    try {
+        live->adopt();
+    } catch (const std::exception&) { // no memory in the kernel for one more watched descriptor
+        live->end();
+    }
+    if (!ticking_)
+        tick();
+}
+
+void shard::remind(connection& who, std::uint32_t after_seconds) {
+    wheel_.schedule(who, second_ + after_seconds);
+}
+
+void shard::remind_by(connection& who, std::uint32_t after_seconds) {
+    wheel_.schedule_by(who, second_ + after_seconds);
+}
+
+// Ticks only while there are connections: an empty server sleeps.
+void shard::tick() {
+    using namespace std::chrono;
+    second_ = static_cast<std::uint32_t>(duration_cast<seconds>(now() - started_).count());
+    wheel_.advance(second_, [](wheel_entry& due) { static_cast<connection&>(due).on_due(); });
+    ticking_ = connections() > 0;
+    if (ticking_)
+        loop_.at(started_ + seconds(second_ + 1), [this] { tick(); });
+}
+
+void shard::end_turn() {
+    // Flushing may end connections, and ending may queue for others: both lists may grow while they are walked.
+    for (std::size_t i = 0; i < dirty_.size(); ++i)
+        dirty_[i]->flush();
+    dirty_.clear();
+    for (std::size_t i = 0; i < dead_.size(); ++i)
+        delete dead_[i];
+    dead_.clear();
+}
+
+void shard::run() {
+    here = this;
+    loop_.run();
+    here = nullptr;
+}
+
+} // namespace carillon::net

@@ -1,0 +1,86 @@
+// shard: a thread with its loop, its connections and what they share. Nothing here is thread-safe but post() and the counts.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <carillon/base/limits.hpp>
+#include <carillon/base/log.hpp>
+#include <carillon/base/metrics.hpp>
+#include "net/blocking_pool.hpp"
+#include "net/loop.hpp"
+#include "net/wheel.hpp"
+
+namespace carillon::net {
+
+class connection;
+
+// What all shards of one server share and none changes.
+struct environment {
+    limits limit;
+    logger& log;
+    metrics& counted;
+    blocking_pool& pool;
+};
+
+class shard {
+public:
+    shard(std::uint32_t index, const environment& shared);
+    shard(const shard&) = delete;
+    ~shard();
+
+    std::uint32_t index() const noexcept { return index_; }
+    const environment& shared() const noexcept { return shared_; }
+    const limits& limit() const noexcept { return shared_.limit; }
+    loop& events() noexcept { return loop_; }
+
+    // Whole seconds since the shard started: the clock of the wheel and of activity stamps. Refreshed once a turn.
+    std::uint32_t second() const noexcept { return second_; }
+    // Where every connection of this shard reads into; its content lives until the handler returns.
+    std::span<std::byte> scratch() noexcept { return {scratch_.get(), scratch_bytes}; }
+
+    // --- for connections ---
+    void adopt(std::unique_ptr<connection> newcomer);
+    void remind(connection& who, std::uint32_t after_seconds);
+    void remind_by(connection& who, std::uint32_t after_seconds); // unless that comes earlier anyway
+    void mark_dirty(connection& who) { dirty_.push_back(&who); }
+    void bury(connection& dead) { dead_.push_back(&dead); }
+
+    // Calls `visit(connection&)` for every live connection.
+    template <class F>
+    void for_each_connection(F&& visit);
+
+    // Any thread: how many connections live here.
+    std::uint32_t connections() const noexcept { return count_.load(std::memory_order_relaxed); }
+    void reserve_connection() noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
+    void release_connection() noexcept { count_.fetch_sub(1, std::memory_order_relaxed); }
+
+    // The shard whose thread this is, or null.
+    static shard* current() noexcept;
+
+    // Serves until events().stop().
+    void run();
+
+private:
+    static constexpr std::size_t scratch_bytes = 64 * 1024;
+    void end_turn();
+    void tick();
+
+    const std::uint32_t index_;
+    const environment& shared_;
+    loop loop_;
+    wheel wheel_;
+    steady_time started_;
+    std::uint32_t second_ = 0;
+    bool ticking_ = false;
+    std::unique_ptr<std::byte[]> scratch_;
+    std::vector<connection*> dirty_, dead_;
+    std::atomic<std::uint32_t> count_{0};
+};
+
+} // namespace carillon::net

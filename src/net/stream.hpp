@@ -1,0 +1,67 @@
+// stream: the bytes of one connected socket, in clear or under TLS. Never blocks.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include <sys/uio.h>
+
+#include <carillon/base/result.hpp>
+#include "net/loop.hpp"
+
+using SSL = struct ssl_st;
+using SSL_CTX = struct ssl_ctx_st;
+
+namespace carillon::net {
+
+// A TLS server context: TLS 1.2 and newer (RFC 9325), the library's default ciphers, no compression, no renegotiation.
+class tls_context {
+public:
+    // PEM files: the certificate with its chain, and the private key. The failure says which file is wrong, and why.
+    static result<tls_context> load(const std::string& certificate_file, const std::string& key_file);
+    tls_context(tls_context&& other) noexcept;
+    ~tls_context();
+    SSL* new_session(int fd) const;
+
+private:
+    explicit tls_context(SSL_CTX* owned) : context_(owned) {}
+    SSL_CTX* context_;
+};
+
+class stream {
+public:
+    enum class state { ok, would_block, closed };
+    struct progress {
+        state what;
+        std::size_t bytes = 0;
+    };
+
+    stream(unique_fd socket, const tls_context* tls);
+    stream(const stream&) = delete;
+    ~stream();
+
+    int fd() const noexcept { return fd_.get(); }
+    bool encrypted() const noexcept { return ssl_ != nullptr; }
+    // Reads what is there. `closed` means that nothing will ever come, whatever the reason.
+    progress read(std::span<std::byte> into) noexcept;
+    // Writes what the kernel takes of the pieces, in order.
+    progress write(std::span<const iovec> parts) noexcept;
+    // True when bytes were received that no readiness will announce (TLS keeps decrypted ones).
+    bool has_buffered() const noexcept;
+    // What TLS waits for while the handshake or a renegotiated key runs: EPOLLOUT when a read or write needs it.
+    bool wants_write() const noexcept { return wants_write_; }
+    // Says "no more from me" (TLS close_notify, then shutdown of the sending side).
+    void finish() noexcept;
+
+private:
+    progress read_tls(std::span<std::byte> into) noexcept;
+    progress write_tls(std::span<const iovec> parts) noexcept;
+    progress after_tls(int returned) noexcept;
+
+    unique_fd fd_;
+    bool wants_write_ = false;
+    SSL* ssl_ = nullptr;
+};
+
+} // namespace carillon::net

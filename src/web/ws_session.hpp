@@ -1,0 +1,125 @@
+// ws_session: one WebSocket from handshake to burial: frames in, a consumer's handlers one after the other, frames out.
+//
+// Lives on its shard's thread. Everything that only a busy or unusual connection needs (mailbox, scope, channel name, slow-client
+// state) is behind one pointer, so that an idle one stays small.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include <carillon/base/task.hpp>
+#include <carillon/web/consumer.hpp>
+#include "channels/group_table.hpp"
+#include "net/connection.hpp"
+#include "web/site.hpp"
+#include "wire/ws/handshake.hpp"
+#include "wire/ws/receiver.hpp"
+
+namespace carillon::web {
+
+class ws_session final : public net::protocol, public channels::subscriber, private completion {
+public:
+    // A sound handshake for a route. The consumer's on_connect runs in begin().
+    ws_session(site& shared, const route& matched, scope asked, wire::ws::handshake offered);
+    ~ws_session() override;
+
+    // Once, when this is the connection's protocol. `early` is what the client sent after its handshake.
+    void begin(std::span<std::byte> early);
+
+    // --- net::protocol ---
+    void on_bytes(std::span<std::byte> received) override;
+    void on_end_of_input() override;
+    void on_drained() override;
+    std::uint32_t on_reminder() override;
+    void on_stop() override;
+    void on_ended() noexcept override;
+    bool busy() const noexcept override { return busy_; }
+
+    // --- channels::subscriber ---
+    void on_event(const event& e, const std::shared_ptr<void>& slot) noexcept override;
+
+    // --- for the consumer; on any thread: elsewhere than on the shard they are carried there in order ---
+    void accept(std::string_view subprotocol, const name_value_list& headers);
+    void deny(int status);
+    void send_text(std::string_view text);
+    void send_binary(bytes_view data);
+    void send_event(const event& e, const projection& shown);
+    void close(std::uint16_t code, std::string_view reason);
+    void join(std::string_view group);
+    void leave(std::string_view group);
+    const std::string& channel_name();
+    const site& shared() const noexcept { return site_; }
+
+private:
+    enum class phase : std::uint8_t {
+        connecting, // on_connect runs
+        open,
+        closing, // our close frame is on its way; nothing is handled any more
+        gone     // the connection has ended
+    };
+    struct waiting_event {
+        event e;
+        std::shared_ptr<void> slot;
+        steady_time since;
+    };
+    struct extras {
+        scope asked;                // until on_connect has ended
+        wire::ws::handshake offered;
+        std::deque<std::variant<message, waiting_event>> mailbox;
+        std::size_t mailbox_bytes = 0;
+        std::uint32_t mailbox_events = 0;
+        std::string channel;
+        bytes early; // what came before accept()
+    };
+
+    void completed(std::exception_ptr thrown) noexcept override;
+    extras& more();
+    void shrink() noexcept;
+    bool elsewhere() const noexcept { return net::shard::current() != &link().home(); }
+    template <class F>
+    void on_shard(F work);
+
+    void run(task<> handler) noexcept;
+    void after_handler() noexcept;
+    void pump() noexcept;
+    void handle_next() noexcept;
+    void handle_event(const event& e) noexcept;
+    void failed(std::exception_ptr thrown) noexcept;
+    void finish_connect() noexcept;
+    void run_disconnect() noexcept;
+
+    void receive(std::span<std::byte> received);
+    void received_message(bool is_text, bytes_view payload);
+    void peer_closed(std::uint16_t code);
+    void refused(std::uint16_t code, const char* why);
+    void push(shared_frame frame);
+    void close_as_slow();
+    void begin_closing(std::uint16_t code, std::string_view reason, bool linger);
+    bool compresses(std::size_t text_bytes) const noexcept;
+    void update_reading();
+
+    site& site_;
+    const route& route_;
+    std::unique_ptr<consumer> consumer_;
+    std::unique_ptr<extras> extras_;
+    task<> running_;
+    std::exception_ptr thrown_;
+    std::optional<wire::ws::receiver> receiver_; // from accept() on
+    std::uint32_t pinged_ = 0; // second of the ping that waits for a sign of life; 0: none
+    std::uint16_t close_code_ = close_code::vanished;
+    std::uint8_t window_bits_ = 0; // of permessage-deflate; 0: not agreed on
+    phase phase_ = phase::connecting;
+    bool accepted_ = false;
+    bool busy_ = false;        // a handler waits, or its end has not been dealt with
+    bool starting_ = false;    // run() is inside the handler: its end is dealt with there
+    bool finished_ = false;    // the handler that run() started has ended
+    bool pumping_ = false;
+    bool disconnecting_ = false; // on_disconnect was called, or need not be
+    bool connected_ = false;   // on_connect has ended
+};
+
+} // namespace carillon::web

@@ -1,0 +1,32 @@
+#include "wire/base64.hpp"
+
+#include <doctest/doctest.h>
+
+namespace carillon::wire {
+
+TEST_CASE("the vectors of RFC 4648 section 10 are written and read back") {
+    const std::pair<std::string_view, std::string_view> vectors[] = {{"", ""},
+                                                                     {"f", "Zg=="},
+                                                                     {"fo", "Zm8="},
+                                                                     {"foo", "Zm9v"},
+                                                                     {"foob", "Zm9vYg=="},
+                                                                     {"fooba", "Zm9vYmE="},
+                                                                     {"foobar", "Zm9vYmFy"},
+                                                                     {"\xfb\xff\xfe", "+//+"}};
+    for (const auto& [plain, coded] : vectors) {
+        CHECK(base64_encode(as_bytes(plain)) == coded);
+        const auto back = base64_decode(coded);
+        REQUIRE(back);
+        CHECK(as_text(*back) == plain);
+    }
+}
+
+TEST_CASE("base64 text that is not exact is refused") {
+    for (const std::string_view text : {"Zg", "Zg=", "Zg= =", "Zh==", "Zm9=", "Zm 9", "Zm9v\n",
+                                        "====", "Z===", "=Zg=", "Zm-_", "Zg==Zg=="}) {
+        CAPTURE(text);
+        CHECK_FALSE(base64_decode(text));
+    }
+}
+
+} // namespace carillon::wire

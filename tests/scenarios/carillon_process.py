@@ -1,0 +1,193 @@
+"""Starts the real program for a scenario: a free port, its own data folder, readiness without blind waiting."""
+
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+READY_SECONDS = 20
+STOP_SECONDS = 40
+PAUSE_SECONDS = 0.02
+
+
+def default_binary():
+    """The program under test: CARILLON_BINARY, which run.py sets, or the release build."""
+    return pathlib.Path(os.environ.get("CARILLON_BINARY", ROOT / "build/release/bin/carillon-showcase")).resolve()
+
+
+def free_port():
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, seconds, what):
+    """Calls condition() until it is true and returns its value; fails with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(PAUSE_SECONDS)
+
+
+class CarillonProcess:
+    """One process of the program. Use it in a `with` statement; leaving it ends the process and removes its data.
+
+    `options` follow the command. A process of command "serve" listens on self.port; other commands (worker, beat)
+    share the data folder of a server: CarillonProcess("-c", "2", command="worker", beside=server)."""
+
+    def __init__(self, *options, command="serve", demo=True, beside=None, scheme="http", environment=None, binary=None):
+        self.binary = pathlib.Path(binary or default_binary())
+        self.options, self.command, self.demo, self.scheme = list(options), command, demo, scheme
+        self.environment = {**os.environ, **(environment or {})}
+        self.port = beside.port if beside else free_port()
+        self.folder = beside.folder if beside else pathlib.Path(tempfile.mkdtemp(prefix="carillon-scenario-"))
+        self.owns_folder = beside is None
+        self.data_dir = self.folder / "data"
+        self.log_path = self.folder / f"{command}-{id(self):x}.log"
+        self.child = None
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *_):
+        self.close()
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def arguments(self):
+        """The whole command line."""
+        words = [str(self.binary), self.command]
+        if self.command == "serve":
+            words += ["--demo"] if self.demo else []
+            words += ["--bind", f"127.0.0.1:{self.port}"]
+        return words + ["--data-dir", str(self.data_dir), *self.options]
+
+    def start(self, wait=True):
+        """Starts the process on the same port and data as before; a server is ready when this returns."""
+        with open(self.log_path, "ab") as log:
+            self.child = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                          env=self.environment, cwd=self.folder)
+        if wait and self.command == "serve":
+            self.wait_ready()
+        return self
+
+    def wait_ready(self, seconds=READY_SECONDS):
+        """Returns once GET /readyz answers 200; fails at once when the process ends instead."""
+        wait_until(self.is_ready, seconds, f"GET /readyz answers 200\n{self.log_tail()}")
+
+    def is_ready(self):
+        if self.child.poll() is not None:
+            raise AssertionError(f"{self.command} ended with {self.child.returncode}:\n{self.log_tail()}")
+        try:
+            return self.request("GET", "/readyz", seconds=2)[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def wait_for_log(self, text, seconds=READY_SECONDS):
+        """Returns once the log holds a text: for workers, which have no port."""
+        wait_until(lambda: text in self.log(), seconds, f"{text!r} in the log\n{self.log_tail()}")
+
+    def request(self, method, path, body=None, headers=None, seconds=30):
+        """One request on a connection of its own; returns (status, headers, body)."""
+        if self.scheme == "https":
+            trusting = ssl.create_default_context()
+            trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=seconds, context=trusting)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def get_json(self, path, **more):
+        """GET with an answer in JSON; returns (status, value)."""
+        status, _, body = self.request("GET", path, headers={"Accept": "application/json"}, **more)
+        return status, json.loads(body)
+
+    def url(self, path="/"):
+        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
+
+    def ws_url(self, path):
+        return f"{'wss' if self.scheme == 'https' else 'ws'}://127.0.0.1:{self.port}{path}"
+
+    def run(self, *arguments, text=None, seconds=60):
+        """Runs another command of the program on the same data folder to its end."""
+        command = [str(self.binary), *arguments, "--data-dir", str(self.data_dir)]
+        return subprocess.run(command, input=text or "", capture_output=True, text=True, timeout=seconds,
+                              env=self.environment, cwd=self.folder, check=False)
+
+    def stop(self, seconds=STOP_SECONDS):
+        """SIGTERM; returns the exit code. A process that does not end in time fails the scenario."""
+        self.child.send_signal(signal.SIGTERM)
+        try:
+            return self.child.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.command} runs {seconds} s after SIGTERM:\n{self.log_tail()}") from None
+
+    def kill(self):
+        """kill -9, and nothing is left of the process when this returns."""
+        self.child.kill()
+        self.child.wait()
+
+    def restart(self, how="stop"):
+        """Stops (or kills) the process and starts it on the same port and data."""
+        getattr(self, how)()
+        return self.start()
+
+    def close(self):
+        """Ends the process, whatever its state, and removes the data folder when it is ours."""
+        if self.child and self.child.poll() is None:
+            self.kill()
+        if self.owns_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self):
+        return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
+
+    def log_tail(self, lines=40):
+        return "\n".join(self.log().splitlines()[-lines:])
+
+    def memory_peak_bytes(self):
+        """The most memory the process ever held (VmHWM)."""
+        return self.status_kib("VmHWM") * 1024
+
+    def memory_bytes(self):
+        """What the process holds now (VmRSS)."""
+        return self.status_kib("VmRSS") * 1024
+
+    def status_kib(self, name):
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1])
+        raise AssertionError(f"no {name} of process {self.pid}: it has ended")
+
+    def cpu_seconds(self):
+        """User and system time that the process has used."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def open_files(self):
+        """How many descriptors the process holds."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))

@@ -59,8 +59,7 @@ bool line_scanner::take(char c) noexcept {
     switch (at_) {
     case at::start:
     case at::start_lf:
-    case at::request_line:
-        return take_request_line(c);
+    case at::request_line: return take_request_line(c);
     case at::line_start:
         if (c == '\r') {
             at_ = at::end_lf;
@@ -80,11 +79,8 @@ bool line_scanner::take(char c) noexcept {
         if (c == '\r')
             at_ = at::lf;
         return true;
-    case at::lf:
-        at_ = at::line_start;
-        return true;
-    case at::end_lf:
-        return true;
+    case at::lf: at_ = at::line_start; return true;
+    case at::end_lf: return true;
     }
     return true;
 }

@@ -6,8 +6,8 @@
 
 #include <zlib.h>
 
-#include <carillon/base/assert.hpp>
 #include "wire/http/token.hpp"
+#include <carillon/base/assert.hpp>
 
 namespace carillon::wire::ws {
 

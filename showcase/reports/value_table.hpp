@@ -41,13 +41,16 @@ public:
     slot_places();
     std::size_t first(std::uint64_t hash, std::size_t slots) const noexcept {
         std::uint64_t mixed = hash * multiplier_;
-        mixed =
-            (mixed ^ (mixed >> 32)) * 0x9E3779B97F4A7C15; // 2^64 divided by the golden ratio, odd
+        // One round leaves walks of thousands for hashes in arithmetic progression; with two the longest of 8,000
+        // tables was 94.
+        mixed = (mixed ^ (mixed >> 32)) * multiplier_;
+        mixed = (mixed ^ (mixed >> 32)) * golden;
         return static_cast<std::size_t>(mixed >> std::countl_zero(slots - 1));
     }
 
 private:
-    std::uint64_t multiplier_; // odd
+    static constexpr std::uint64_t golden = 0x9E3779B97F4A7C15; // 2^64 by the golden ratio, odd
+    std::uint64_t multiplier_;                                  // odd
 };
 
 class value_table {

@@ -117,8 +117,8 @@ void parse_request(benchmark::State& state) {
 }
 BENCHMARK(parse_request);
 
-const std::string event =
-    R"({"type":"report.progress","data":{"id":4711,"percent":50,"message":"half way","done":false}})";
+const std::string event = R"({"type":"report.progress","data":{"id":4711,"percent":50,)"
+                          R"("message":"half way","done":false}})";
 
 void read_json(benchmark::State& state) {
     for (auto _ : state)

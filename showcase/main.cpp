@@ -26,7 +26,7 @@ public:
 
     cr::routes urls(cr::services& shared) override {
         auto table = showcase::reports::urls(shared, *reports_);
-        append(table, cr::asset_routes(showcase_assets(), shared.config.demo));
+        append(table, cr::asset_routes(showcase::assets(), shared.config.demo));
         if (shared.config.bench)
             append(table, showcase::bench::urls(shared.layer));
         return table;
@@ -37,8 +37,6 @@ private:
         for (auto& one : more)
             table.push_back(std::move(one));
     }
-
-    static std::span<const cr::asset> showcase_assets() { return showcase::assets(); }
 
     std::optional<showcase::reports::report_store> reports_;
 };

@@ -176,7 +176,7 @@ cr::response report_pages::enqueue(report_job row, const char* task, cr::job_arg
 
 cr::response report_pages::list(cr::request& asked) {
     if (asked.wants_html())
-        return cr::asset_page(showcase_assets(), "/reports/", shared_.config.demo);
+        return cr::asset_page(showcase::assets(), "/reports/", shared_.config.demo);
     const auto limit = asked.query_int("limit", 20, 1, 200);
     cr::array shown;
     for (const auto& job : store_.newest(static_cast<std::uint64_t>(limit)))

@@ -4,8 +4,6 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
-#include <thread>
-
 #include <fmt/format.h>
 
 #include <carillon/wire/json.hpp>
@@ -16,8 +14,7 @@ namespace {
 
 errc code_of(int sqlite_code) noexcept {
     switch (sqlite_code & 0xff) {
-    case SQLITE_CONSTRAINT:
-        return errc::conflict;
+    case SQLITE_CONSTRAINT: return errc::conflict;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_FULL:
@@ -25,30 +22,24 @@ errc code_of(int sqlite_code) noexcept {
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_PERM:
-    case SQLITE_NOMEM:
-        return errc::unavailable;
+    case SQLITE_NOMEM: return errc::unavailable;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return errc::corrupt;
-    case SQLITE_TOOBIG:
-        return errc::too_large;
+    case SQLITE_NOTADB: return errc::corrupt;
+    case SQLITE_TOOBIG: return errc::too_large;
     case SQLITE_ERROR:
     case SQLITE_MISMATCH:
-    case SQLITE_RANGE:
-        return errc::invalid;
-    default:
-        return errc::internal;
+    case SQLITE_RANGE: return errc::invalid;
+    default: return errc::internal;
     }
 }
 
 // SQLite's own handler sleeps up to 100 ms between tries, which two processes on one queue would
 // feel.
 int wait_while_busy(void* options, int tries) noexcept {
-    constexpr std::chrono::milliseconds step{1};
-    const auto timeout = static_cast<const connection_options*>(options)->busy_timeout;
-    if (step * tries >= timeout)
+    constexpr int step_ms = 1;
+    if (tries * step_ms >= static_cast<const connection_options*>(options)->busy_timeout.count())
         return 0;
-    std::this_thread::sleep_for(step);
+    sqlite3_sleep(step_ms); // another process's lock sends no event
     return 1;
 }
 
@@ -146,18 +137,14 @@ bool statement::is_null(int at) const noexcept {
 
 value statement::content(int at) const {
     switch (sqlite3_column_type(prepared_, at)) {
-    case SQLITE_INTEGER:
-        return integer(at);
-    case SQLITE_FLOAT:
-        return sqlite3_column_double(prepared_, at);
-    case SQLITE_TEXT:
-        return text(at);
+    case SQLITE_INTEGER: return integer(at);
+    case SQLITE_FLOAT: return sqlite3_column_double(prepared_, at);
+    case SQLITE_TEXT: return text(at);
     case SQLITE_BLOB: {
         auto* data = static_cast<const std::byte*>(sqlite3_column_blob(prepared_, at));
         return bytes(data, data + sqlite3_column_bytes(prepared_, at));
     }
-    default:
-        return nullptr;
+    default: return nullptr;
     }
 }
 

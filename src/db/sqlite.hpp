@@ -99,7 +99,7 @@ public:
 
     // A statement that the caller keeps.
     result<statement> prepare(std::string_view sql);
-    // A statement from the cache, valid until the next call of cached().
+    // A statement from the cache. The cache is emptied when it is full, so hold none across many further calls.
     result<statement*> cached(std::string_view sql);
     // Runs one statement that has neither parameters nor rows.
     result<void> run(std::string_view sql);

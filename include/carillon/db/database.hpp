@@ -50,9 +50,10 @@ public:
 };
 
 struct database_options {
-    std::chrono::milliseconds busy_timeout{5'000}; // how long a call waits for another process's lock
-    unsigned readers = 3;                          // connections that read at the same time, 1 to 64
-    std::size_t cached_statements_max = 128;       // prepared statements kept per connection
+    std::chrono::milliseconds busy_timeout{
+        5'000};                              // how long a call waits for another process's lock
+    unsigned readers = 3;                    // connections that read at the same time, 1 to 64
+    std::size_t cached_statements_max = 128; // prepared statements kept per connection
 };
 
 class transaction;
@@ -63,7 +64,8 @@ public:
     // Opens or creates what `url` names: `sqlite:PATH`, with a folder that exists; a new file gets mode 0600.
     // errc::invalid for another scheme. PATH is taken as it stands; in-memory databases are refused, as their
     // connections would not see each other.
-    static result<std::unique_ptr<database>> open(std::string_view url, database_options options = {});
+    static result<std::unique_ptr<database>> open(std::string_view url,
+                                                  database_options options = {});
     ~database() override;
 
     // Statements that only read use a reading connection and see all that was committed; the others run alone, each

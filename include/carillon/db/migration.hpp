@@ -32,6 +32,7 @@ migration create_tables(std::string app, std::string name,
 // newer program, which the message says.
 result<std::vector<std::string>> migrate(database& on, const std::vector<migration>& steps);
 // What migrate() would apply.
-result<std::vector<std::string>> pending_migrations(database& on, const std::vector<migration>& steps);
+result<std::vector<std::string>> pending_migrations(database& on,
+                                                    const std::vector<migration>& steps);
 
 } // namespace carillon::db

@@ -35,7 +35,8 @@ class selection_base {
 public:
     result<std::int64_t> count() const;
     // Sets columns in every row that matches, and gives their number.
-    result<std::int64_t> update(std::initializer_list<std::pair<std::string_view, value>> columns) const;
+    result<std::int64_t>
+    update(std::initializer_list<std::pair<std::string_view, value>> columns) const;
     // Removes every row that matches, and gives their number. Order and limit do not apply.
     result<std::int64_t> remove() const;
 
@@ -126,7 +127,8 @@ public:
         return detail::load_first<Row>(detail::get(session_, Row::schema(), key));
     }
     // Writes these columns of the row, all but the key when none is named. False when there is no such row.
-    result<bool> update(const Row& row, std::initializer_list<std::string_view> columns = {}) const {
+    result<bool> update(const Row& row,
+                        std::initializer_list<std::string_view> columns = {}) const {
         return detail::update(session_, Row::schema(), &row, columns);
     }
     result<bool> remove(const value& key) const {

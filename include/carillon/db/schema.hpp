@@ -116,8 +116,8 @@ struct field<bool> {
     static result<void> load(bool& member, const value& stored);
 };
 template <class T>
-    requires(std::signed_integral<T> || (std::unsigned_integral<T> && sizeof(T) < 8 && !std::same_as<T, bool>))
-struct field<T> {
+requires(std::signed_integral<T> ||
+         (std::unsigned_integral<T> && sizeof(T) < 8 && !std::same_as<T, bool>)) struct field<T> {
     static constexpr auto kind = column_kind::integer;
     static value store(T v) { return v; }
     static result<void> load(T& member, const value& stored) {

@@ -27,16 +27,16 @@
 namespace carillon {
 
 namespace jobs {
-class embedded_store;
+class queue_core;
 }
 
 struct job_queue_options {
-    std::filesystem::path data_dir;                   // holds queue.db and workers/
-    std::chrono::milliseconds poll_interval{50};      // how soon the work of other processes is noticed
-    std::chrono::seconds keep_finished{7 * 86'400};   // how long finished jobs can be asked for
-    std::size_t message_bytes_max = 1 << 20;          // arguments, encoded: errc::too_large above
-    std::size_t result_bytes_max = 1 << 20;           // a larger result fails the job
-    std::size_t waiting_max = 1'000'000;              // jobs not finished: errc::too_many_requests above
+    std::filesystem::path data_dir;              // holds queue.db and workers/
+    std::chrono::milliseconds poll_interval{50}; // how soon the work of other processes is noticed
+    std::chrono::seconds keep_finished{7 * 86'400}; // how long finished jobs can be asked for
+    std::size_t message_bytes_max = 1 << 20;        // arguments, encoded: errc::too_large above
+    std::size_t result_bytes_max = 1 << 20;         // a larger result fails the job
+    std::size_t waiting_max = 1'000'000; // jobs not finished: errc::too_many_requests above
 };
 
 // What the queue works with. The registry, layer, log and metrics outlive the queue.
@@ -48,19 +48,19 @@ struct job_services {
 };
 
 struct enqueue_options {
-    std::string id;                           // a fresh UUID when empty; errc::conflict when it exists
-    std::string queue;                        // that of the registered task when empty
-    std::chrono::milliseconds countdown{0};   // not before this time has passed
-    std::optional<utc_time> eta;              // or not before this moment
-    std::optional<utc_time> expires;          // not after this moment: it is cancelled instead
-    std::int32_t priority = 0;                // 0 to 9
-    std::string group;                        // the channel-layer group that hears of it
+    std::string id;    // a fresh UUID when empty; errc::conflict when it exists
+    std::string queue; // that of the registered task when empty
+    std::chrono::milliseconds countdown{0};     // not before this time has passed
+    std::optional<utc_time> eta;                // or not before this moment
+    std::optional<utc_time> expires;            // not after this moment: it is cancelled instead
+    std::int32_t priority = 0;                  // 0 to 9
+    std::string group;                          // the channel-layer group that hears of it
     std::string event_type = "progress_update"; // with members progress, status, message
 };
 
 struct job_filter {
     std::optional<job_state> state;
-    std::string task, queue; // empty: any
+    std::string task, queue;   // empty: any
     std::uint32_t limit = 100; // 1 to 1,000
     std::uint32_t offset = 0;
 };
@@ -90,7 +90,8 @@ struct queue_info {
 class job_queue {
 public:
     // Opens or creates `data_dir`/queue.db. The folder is created with mode 0700 when it is not there.
-    static result<std::unique_ptr<job_queue>> open(job_queue_options options, job_services services);
+    static result<std::unique_ptr<job_queue>> open(job_queue_options options,
+                                                   job_services services);
     // Workers are stopped before. Waits until everything accepted is on disk.
     ~job_queue();
 
@@ -101,7 +102,8 @@ public:
     using receipt = std::function<void(result<std::string> id)>;
     // The same without waiting. `done` is called once, possibly before this returns, on a thread of the queue: it must
     // not block.
-    void enqueue(std::string_view task, job_arguments arguments, enqueue_options options, receipt done);
+    void enqueue(std::string_view task, job_arguments arguments, enqueue_options options,
+                 receipt done);
 
     // Asks a job to stop. True when it was not finished: a waiting job is cancelled when this returns, a running one hears of it
     // within poll_interval and ends when its handler leaves. False when it was finished. errc::not_found.
@@ -123,16 +125,12 @@ public:
     // For readiness checks: the store answers.
     result<void> ping();
 
-    // Of the library itself: worker_pool works on it.
-    const std::shared_ptr<jobs::embedded_store>& store() const noexcept { return store_; }
-    const job_services& services() const noexcept { return services_; }
+    // Of the library itself: what worker_pool works on.
+    const std::shared_ptr<jobs::queue_core>& core() const noexcept { return core_; }
 
 private:
-    job_queue(std::shared_ptr<jobs::embedded_store> store, job_queue_options options,
-              job_services services);
-    std::shared_ptr<jobs::embedded_store> store_;
-    job_queue_options options_;
-    job_services services_;
+    explicit job_queue(std::shared_ptr<jobs::queue_core> core);
+    std::shared_ptr<jobs::queue_core> core_;
 };
 
 } // namespace carillon

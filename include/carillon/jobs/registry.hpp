@@ -19,10 +19,10 @@ namespace carillon {
 // Why a running handler should stop.
 enum class stop_reason : std::uint8_t {
     none,
-    cancelled,  // somebody cancelled the job: it ends as cancelled
-    shutdown,   // the worker goes: the job goes back to its queue, and this run does not count as a failure
+    cancelled, // somebody cancelled the job: it ends as cancelled
+    shutdown, // the worker goes: the job goes back to its queue, and this run does not count as a failure
     time_limit, // its soft time limit passed: the attempt failed
-    lost,       // its lease passed to another worker (this process stood still too long): whatever it does is ignored
+    lost, // its lease passed to another worker (this process stood still too long): whatever it does is ignored
 };
 
 // What a handler sees of its job. Handlers run on worker threads and may block. All functions are thread-safe, so a
@@ -79,9 +79,10 @@ bool is_permanent(errc code) noexcept;
 using job_observer = std::function<void(const job_update&)>;
 
 struct job_options {
-    std::string queue = "celery";     // where enqueue() puts it unless told otherwise
-    std::uint32_t attempts_max = 4;   // runs that may fail, the first one included; 1: never tried again
-    std::uint32_t losses_max = 8;     // runs that may end with the death of their worker
+    std::string queue = "celery"; // where enqueue() puts it unless told otherwise
+    std::uint32_t attempts_max =
+        4; // runs that may fail, the first one included; 1: never tried again
+    std::uint32_t losses_max = 8; // runs that may end with the death of their worker
     // Celery's back-off: the n-th retry waits min(retry_delay_max, retry_delay * 2^(n-1)), with jitter a random part of it.
     std::chrono::milliseconds retry_delay{1'000};
     std::chrono::milliseconds retry_delay_max{600'000};
@@ -89,8 +90,8 @@ struct job_options {
     // After this time the context says stop. Zero: no limit. A thread cannot be ended from outside, so there is no hard
     // limit here: a handler that never looks at its context runs as long as it likes.
     std::chrono::milliseconds soft_time_limit{0};
-    double progress_rate = 5;  // progress updates a second, at most
-    job_observer observer;     // may be empty
+    double progress_rate = 5; // progress updates a second, at most
+    job_observer observer;    // may be empty
 };
 
 // Name → handler and options. Filled by main() before the first worker starts and not changed afterwards; then any thread

@@ -14,9 +14,10 @@
 namespace carillon {
 
 struct worker_options {
-    std::string name = "celery@%h";             // Celery's -n: %h host name, %n its first part, %d its domain, %% a percent sign
-    std::vector<std::string> queues{"celery"};  // Celery's -Q
-    std::uint32_t threads = 2;                  // Celery's -c, 1 to 1,024
+    std::string name =
+        "celery@%h"; // Celery's -n: %h host name, %n its first part, %d its domain, %% a percent sign
+    std::vector<std::string> queues{"celery"}; // Celery's -Q
+    std::uint32_t threads = 2;                 // Celery's -c, 1 to 1,024
     // How long a job stays this worker's without a sign of life. A worker whose process has died is noticed at once; the
     // lease is for one that stands still. Heartbeats go out every third of it. At least 300 ms.
     std::chrono::milliseconds lease{10'000};
@@ -27,7 +28,7 @@ struct worker_options {
 struct stop_report {
     std::uint64_t finished = 0;  // jobs that ended in the time they were given
     std::uint64_t returned = 0;  // jobs handed back to their queue; they run again elsewhere
-    std::uint64_t abandoned = 0; // handlers that did not leave: their jobs return when this process ends
+    std::uint64_t abandoned = 0; // handlers that did not leave in time
     bool clean() const noexcept { return abandoned == 0; }
 };
 
@@ -35,12 +36,12 @@ class worker_pool {
 public:
     // Starts at once. The queue outlives the pool. errc::invalid for an option out of its range, errc::unavailable.
     static result<std::unique_ptr<worker_pool>> start(job_queue& queue, worker_options options);
-    // Stops with a deadline of ten seconds when stop() was not called.
+    // Stops when stop() was not called, and waits for every handler. After a stop that was not clean the jobs of those
+    // that never leave return only when the process ends: a program that means to end then calls std::quick_exit.
     ~worker_pool();
 
-    // Takes no new job, lets the running ones finish until `grace` has passed, then asks them to stop and hands them back, and
-    // waits for them until `deadline`. Handlers that do not leave by then are abandoned: their threads are left behind, and
-    // the process should end soon. Called once, by one thread.
+    // Takes no new job, lets the running ones finish until `grace` has passed, then asks them to stop and hands them back,
+    // and waits for them until `deadline`. Called once, by one thread.
     stop_report stop(steady_time grace, steady_time deadline);
     stop_report stop(steady_time deadline) { return stop(now(), deadline); }
 
@@ -51,8 +52,8 @@ public:
 
 private:
     class impl;
-    explicit worker_pool(std::shared_ptr<impl> owned);
-    std::shared_ptr<impl> impl_;
+    explicit worker_pool(std::unique_ptr<impl> owned);
+    std::unique_ptr<impl> impl_;
 };
 
 } // namespace carillon

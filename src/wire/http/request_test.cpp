@@ -50,9 +50,7 @@ outcome read_in_pieces(const std::string& stream, const std::vector<std::size_t>
             case what::head:
                 current = parser.head().method + " " + parser.head().target + " ";
                 break;
-            case what::body:
-                current += as_text(e.body);
-                break;
+            case what::body: current += as_text(e.body); break;
             case what::end:
                 out.requests.push_back(std::exchange(current, {}));
                 parser.restart();

@@ -4,9 +4,9 @@
 #include <cstring>
 #include <utility>
 
-#include <carillon/base/assert.hpp>
 #include "wire/ws/close_code.hpp"
 #include "wire/ws/mask.hpp"
+#include <carillon/base/assert.hpp>
 
 namespace carillon::wire::ws {
 
@@ -261,12 +261,9 @@ receiver::event receiver::finished_message(inflater& shared) {
 receiver::event receiver::inflated_message(opcode kind, bytes_view payload, inflater& shared) {
     auto& message = incomplete().message;
     switch (shared.inflate(payload, message_bytes_max_, message)) {
-    case inflater::outcome::ok:
-        break;
-    case inflater::outcome::too_large:
-        return refuse(1009, "the message is too large");
-    case inflater::outcome::corrupt:
-        return refuse(1007, "a compressed message that is damaged");
+    case inflater::outcome::ok: break;
+    case inflater::outcome::too_large: return refuse(1009, "the message is too large");
+    case inflater::outcome::corrupt: return refuse(1007, "a compressed message that is damaged");
     }
     if (kind == opcode::text && !is_utf8(message))
         return refuse(1007, "a text that is not UTF-8");

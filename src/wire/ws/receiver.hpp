@@ -10,9 +10,9 @@
 #include <memory>
 #include <span>
 
-#include <carillon/base/bytes.hpp>
 #include "wire/utf8.hpp"
 #include "wire/ws/deflate.hpp"
+#include <carillon/base/bytes.hpp>
 
 namespace carillon::wire::ws {
 

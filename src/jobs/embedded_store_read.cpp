@@ -1,0 +1,256 @@
+// The reading half of embedded_store, its opening and its watch for changes of other processes.
+#include <fmt/format.h>
+
+#include "channels/file_lock.hpp"
+#include "jobs/embedded_store.hpp"
+#include "jobs/records.hpp"
+
+namespace carillon::jobs {
+
+namespace {
+
+constexpr std::chrono::seconds purge_interval{60};
+constexpr std::chrono::seconds depth_interval{1};
+
+result<void> make_private_folder(const std::filesystem::path& folder) {
+    std::error_code failed;
+    if (std::filesystem::create_directories(folder, failed))
+        std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failed);
+    if (failed)
+        return failure{errc::unavailable, fmt::format("cannot create the folder {}: {}",
+                                                      folder.string(), failed.message())};
+    return {};
+}
+
+} // namespace
+
+result<std::shared_ptr<embedded_store>> embedded_store::open(const job_queue_options& options,
+                                                             logger& log) {
+    for (const auto& folder : {options.data_dir, options.data_dir / "workers"})
+        if (auto made = make_private_folder(folder); !made)
+            return made.error();
+    const auto file = options.data_dir / "queue.db";
+    db::sqlite::connection_options each;
+    each.sync = db::sqlite::durability::full;
+    auto writer = db::sqlite::connection::open(file, each);
+    if (!writer)
+        return writer.error();
+    if (auto prepared = prepare_schema(*writer); !prepared)
+        return prepared.error();
+    each.read_only = true;
+    auto reader = db::sqlite::connection::open(file, each);
+    auto watcher = db::sqlite::connection::open(file, each);
+    if (!reader || !watcher)
+        return reader ? watcher.error() : reader.error();
+    return std::shared_ptr<embedded_store>(new embedded_store(
+        options, log, *std::move(writer), *std::move(reader), *std::move(watcher)));
+}
+
+embedded_store::embedded_store(job_queue_options options, logger& log,
+                               db::sqlite::connection writer, db::sqlite::connection reader,
+                               db::sqlite::connection watcher)
+    : options_(std::move(options)), log_(log), reader_(std::move(reader)),
+      watcher_(std::move(watcher)),
+      writer_(std::make_unique<group_commit>(std::move(writer), log, [this] { changed(); })),
+      watching_([this] { watch(); }) {}
+
+embedded_store::~embedded_store() {
+    {
+        std::lock_guard lock(changes_guard_);
+        closing_ = true;
+    }
+    changes_.notify_all();
+    watching_.join();
+    writer_.reset();
+}
+
+result<db::rows> embedded_store::read(std::string_view sql, const array& parameters) {
+    std::lock_guard lock(reader_guard_);
+    return reader_.query(sql, parameters);
+}
+
+result<std::optional<job_record>> embedded_store::get(std::string_view id) {
+    std::lock_guard lock(reader_guard_);
+    return find_record(reader_, id);
+}
+
+result<std::vector<job_record>> embedded_store::list(const job_filter& filter) {
+    std::string sql(select_record);
+    sql += " WHERE 1 = 1";
+    array parameters;
+    if (filter.state) {
+        static constexpr std::string_view rows_of[] = {"0, 1, 3", "2", "4", "5", "6"};
+        sql += fmt::format(" AND state IN ({})", rows_of[static_cast<std::size_t>(*filter.state)]);
+    }
+    if (!filter.task.empty()) {
+        sql += " AND task = ?";
+        parameters.emplace_back(filter.task);
+    }
+    if (!filter.queue.empty()) {
+        sql += " AND queue = ?";
+        parameters.emplace_back(filter.queue);
+    }
+    sql += " ORDER BY seq DESC LIMIT ? OFFSET ?";
+    parameters.emplace_back(filter.limit);
+    parameters.emplace_back(filter.offset);
+    auto found = read(sql, parameters);
+    if (!found)
+        return found.error();
+    std::vector<job_record> records;
+    for (const auto& each : *found)
+        records.push_back(record_of(each));
+    return records;
+}
+
+result<std::vector<queue_info>> embedded_store::queues() {
+    auto found =
+        read("SELECT queue, state, COUNT(*) FROM jobs GROUP BY queue, state ORDER BY queue");
+    if (!found)
+        return found.error();
+    std::vector<queue_info> queues;
+    for (const auto& each : *found) {
+        if (queues.empty() || queues.back().name != each.at(0).to_text())
+            queues.emplace_back().name = each.at(0).to_text();
+        auto& q = queues.back();
+        std::uint64_t* counts[] = {&q.waiting,   &q.delayed, &q.running,  &q.waiting,
+                                   &q.completed, &q.failed,  &q.cancelled};
+        const auto state = static_cast<std::size_t>(each.at(1).to_int());
+        if (state < std::size(counts))
+            *counts[state] += static_cast<std::uint64_t>(each.at(2).to_int());
+    }
+    return queues;
+}
+
+result<bool> embedded_store::has_ready(std::span<const std::string> queues) {
+    for (const auto& queue : queues) {
+        auto found = read("SELECT 1 FROM jobs WHERE queue = ? AND state = 0 LIMIT 1", {queue});
+        if (!found)
+            return found.error();
+        if (!found->empty())
+            return true;
+    }
+    return false;
+}
+
+result<std::optional<utc_time>> embedded_store::next_eta() {
+    auto found = read("SELECT MIN(eta) FROM jobs WHERE state = 1");
+    if (!found)
+        return found.error();
+    const auto& first = found->front().at(0);
+    return first.is_null() ? std::optional<utc_time>() : from_micros(first.to_int());
+}
+
+result<std::vector<std::int64_t>> embedded_store::cancelled_of(std::int64_t owner) {
+    auto found =
+        read("SELECT seq FROM jobs WHERE owner = ? AND state IN (2, 3) AND cancel = 1", {owner});
+    if (!found)
+        return found.error();
+    std::vector<std::int64_t> marked;
+    for (const auto& each : *found)
+        marked.push_back(each.at(0).to_int());
+    return marked;
+}
+
+embedded_store::depth embedded_store::unfinished() const {
+    std::lock_guard lock(changes_guard_);
+    return depth_;
+}
+
+void embedded_store::measure_depth() {
+    auto found = watcher_.query("SELECT (SELECT COUNT(*) FROM jobs WHERE state = 0), "
+                                "(SELECT COUNT(*) FROM jobs WHERE state = 1), "
+                                "(SELECT COUNT(*) FROM jobs WHERE state IN (2, 3))",
+                                {});
+    if (!found)
+        return;
+    const auto& counts = found->front();
+    std::lock_guard lock(changes_guard_);
+    depth_ = {counts.at(0).to_int(), counts.at(1).to_int(), counts.at(2).to_int()};
+}
+
+result<void> embedded_store::ping() {
+    auto answer = read("SELECT 1 FROM jobs LIMIT 1");
+    return answer ? result<void>() : answer.error();
+}
+
+result<std::vector<worker_row>> embedded_store::worker_rows() {
+    auto found = read("SELECT * FROM workers ORDER BY seq");
+    if (!found)
+        return found.error();
+    std::vector<worker_row> workers;
+    for (const auto& each : *found) {
+        auto& w = workers.emplace_back(worker_of(each));
+        const auto silent = utc_now() - w.shown.heartbeat;
+        w.shown.answering = silent < w.lease && file_lock::is_held(lock_of(w.shown.id));
+    }
+    return workers;
+}
+
+std::filesystem::path embedded_store::lock_of(const std::string& worker_uuid) const {
+    return options_.data_dir / "workers" / (worker_uuid + ".lock");
+}
+
+std::uint64_t embedded_store::subscribe(listener heard) {
+    std::lock_guard lock(changes_guard_);
+    listeners_.emplace_back(++subscriptions_, std::move(heard));
+    return subscriptions_;
+}
+
+void embedded_store::unsubscribe(std::uint64_t subscription) {
+    // Listeners run under this lock: once it is held here, none of them runs any more.
+    std::lock_guard lock(changes_guard_);
+    std::erase_if(listeners_, [&](const auto& each) { return each.first == subscription; });
+}
+
+std::uint64_t embedded_store::epoch() const {
+    std::lock_guard lock(changes_guard_);
+    return epoch_;
+}
+
+void embedded_store::wait_for_change(std::uint64_t seen, steady_time deadline) {
+    std::unique_lock lock(changes_guard_);
+    changes_.wait_until(lock, deadline, [&] { return closing_ || epoch_ != seen; });
+}
+
+void embedded_store::changed() {
+    {
+        std::lock_guard lock(changes_guard_);
+        ++epoch_;
+        for (const auto& each : listeners_)
+            each.second();
+    }
+    changes_.notify_all();
+}
+
+void embedded_store::watch() {
+    std::int64_t version = 0;
+    auto purged = now(), measured = now() - depth_interval;
+    bool moved = true;
+    for (;;) {
+        {
+            std::unique_lock lock(changes_guard_);
+            if (changes_.wait_for(lock, options_.poll_interval, [&] { return closing_; }))
+                return;
+        }
+        auto answer = watcher_.query("PRAGMA data_version", {});
+        if (answer && answer->front().at(0).to_int() != version) {
+            version = answer->front().at(0).to_int();
+            changed();
+            moved = true;
+        }
+        if (moved && now() - measured >= depth_interval) {
+            moved = false;
+            measured = now();
+            measure_depth();
+        }
+        if (now() - purged >= purge_interval) {
+            purged = now();
+            auto removed = purge(utc_now() - options_.keep_finished);
+            if (!removed)
+                log_.warning("finished jobs could not be removed",
+                             {{"error", removed.error().message}});
+        }
+    }
+}
+
+} // namespace carillon::jobs

@@ -1,0 +1,224 @@
+// The keeper thread of a worker pool: it takes jobs from the store, keeps them this worker's, hears of cancels and returns the
+// jobs of workers that died.
+#include <algorithm>
+
+#include "jobs/pool.hpp"
+
+namespace carillon {
+
+namespace {
+
+constexpr std::chrono::milliseconds census_interval{200};
+constexpr std::chrono::milliseconds tick{100};        // while jobs run
+constexpr std::chrono::milliseconds count_after{100}; // a reserved run that lasts longer is counted
+constexpr std::chrono::milliseconds stuck_after{500}; // taken jobs that no thread got to go back
+
+steady_time steady_of(utc_time when) {
+    return now() + std::max(std::chrono::microseconds{0}, when - utc_now());
+}
+
+} // namespace
+
+void worker_pool::impl::keep() {
+    auto next_beat = now() + options_.lease / 3;
+    auto next_census = now();
+    std::unique_lock lock(guard_);
+    while (!ending_) {
+        const bool changed = std::exchange(store_changed_, false);
+        const bool room = std::exchange(room_, false);
+        const bool feeding = !stopping_;
+        lock.unlock();
+        if (now() >= next_beat) {
+            beat();
+            next_beat = now() + options_.lease / 3;
+        }
+        if (now() >= next_census) {
+            return_dead();
+            next_census = now() + census_interval;
+        }
+        look_after_runs();
+        if (changed)
+            hear_cancels();
+        const bool due = next_eta_ && *next_eta_ <= utc_now();
+        if (feeding && (changed || room || due))
+            feed();
+        lock.lock();
+        auto wake = std::min(next_beat, next_census);
+        if (!all_idle())
+            wake = std::min(wake, now() + tick);
+        if (next_eta_ && !stopping_ && taken_.empty() &&
+            std::ranges::find(busy_, false) != busy_.end())
+            wake = std::min(wake, steady_of(*next_eta_));
+        keeper_wake_.wait_until(lock, wake, [&] { return ending_ || store_changed_ || room_; });
+    }
+}
+
+void worker_pool::impl::feed() {
+    for (;;) {
+        std::uint32_t now_max = 0, ahead_max = 0;
+        std::int64_t owner = 0;
+        {
+            std::lock_guard lock(guard_);
+            const auto idle = static_cast<std::size_t>(std::ranges::count(busy_, false));
+            const auto waiting = taken_.size();
+            now_max = static_cast<std::uint32_t>(idle > waiting ? idle - waiting : 0);
+            const std::size_t beyond = waiting > idle ? waiting - idle : 0;
+            const std::size_t ahead = ahead_wanted();
+            ahead_max = static_cast<std::uint32_t>(ahead > beyond ? ahead - beyond : 0);
+            // A few at a time are not worth a transaction while there is work in hand.
+            if (now_max == 0 && (ahead_max == 0 || ahead_max < ahead / 2))
+                return;
+            owner = owner_;
+        }
+        auto& store = *core_->store;
+        const auto eta = store.next_eta();
+        next_eta_ = eta ? *eta : std::nullopt;
+        const auto ready = store.has_ready(options_.queues);
+        if (!ready || (!*ready && !(next_eta_ && *next_eta_ <= utc_now())))
+            return;
+        auto claimed = store.claim(owner, options_.queues, now_max, ahead_max);
+        if (!claimed) {
+            core_->log().warning("no job could be taken", {{"error", claimed.error().message}});
+            return;
+        }
+        if (claimed->empty()) {
+            const auto later = store.next_eta();
+            next_eta_ = later ? *later : std::nullopt;
+            return;
+        }
+        std::vector<jobs::held_job> too_late;
+        {
+            std::lock_guard lock(guard_);
+            for (auto& job : *claimed) {
+                if (stopping_)
+                    too_late.push_back({job.seq, job.counted});
+                else
+                    taken_.push_back(std::move(job));
+            }
+            last_taken_ = now();
+        }
+        work_there_.notify_all();
+        if (!too_late.empty())
+            return store.give_back(owner, std::move(too_late));
+    }
+}
+
+void worker_pool::impl::hear_cancels() {
+    std::int64_t owner = 0;
+    {
+        std::lock_guard lock(guard_);
+        if (all_idle())
+            return;
+        owner = owner_;
+    }
+    auto marked = core_->store->cancelled_of(owner);
+    if (!marked)
+        return;
+    const auto is_marked = [&](std::int64_t seq) {
+        return std::ranges::find(*marked, seq) != marked->end();
+    };
+    {
+        std::lock_guard lock(guard_);
+        for (auto& job : taken_)
+            if (is_marked(job.seq))
+                job.cancel = true;
+        cancel_marks_ = *marked;
+    }
+    for (const auto& each : runs())
+        if (is_marked(each->job().seq))
+            each->request_stop(stop_reason::cancelled);
+}
+
+void worker_pool::impl::beat() {
+    std::int64_t owner = 0;
+    std::uint64_t processed = 0;
+    {
+        std::lock_guard lock(guard_);
+        owner = owner_;
+        processed = processed_;
+    }
+    auto there = core_->store->heartbeat(owner, processed);
+    if (!there)
+        core_->log().warning("a heartbeat was not written", {{"error", there.error().message}});
+    else if (!*there)
+        declare_lost();
+}
+
+// Somebody declared this worker dead while it stood still: its jobs run elsewhere by now.
+void worker_pool::impl::declare_lost() {
+    core_->log().warning(
+        "this worker stood still longer than its lease; its jobs have passed to others",
+        {{"worker", name}});
+    for (const auto& each : runs())
+        each->request_stop(stop_reason::lost);
+    {
+        std::lock_guard lock(guard_);
+        taken_.clear();
+        store_changed_ = true;
+    }
+    if (auto again = enlist(); !again)
+        core_->log().error("this worker could not enlist again",
+                           {{"error", again.error().message}});
+}
+
+void worker_pool::impl::return_dead() {
+    auto rows = core_->store->worker_rows();
+    if (!rows)
+        return;
+    std::int64_t me = 0;
+    {
+        std::lock_guard lock(guard_);
+        me = owner_;
+    }
+    std::erase_if(*rows, [&](const auto& each) { return each.seq == me; });
+    std::vector<bool> held;
+    for (const auto& each : *rows)
+        held.push_back(file_lock::is_held(core_->store->lock_of(each.shown.id)));
+    for (const auto& dead : census_.dead_among(*rows, held, now())) {
+        const auto& row = *std::ranges::find(*rows, dead.seq, &jobs::worker_row::seq);
+        auto returned = core_->store->remove_worker(
+            dead.seq, dead.process_ended ? "its worker died"
+                                         : "its worker stood still longer than its lease");
+        if (!returned) {
+            core_->log().warning("the jobs of a dead worker could not be returned",
+                                 {{"error", returned.error().message}});
+            continue;
+        }
+        core_->count().lost.add(*returned);
+        core_->log().warning(
+            "a worker is gone; its jobs return to their queues",
+            {{"worker", row.shown.name}, {"pid", row.shown.pid}, {"jobs", *returned}});
+        std::error_code ignored;
+        if (dead.process_ended)
+            std::filesystem::remove(core_->store->lock_of(row.shown.id), ignored);
+    }
+}
+
+void worker_pool::impl::look_after_runs() {
+    const auto at = now();
+    for (const auto& each : runs()) {
+        each->check_time_limit(at);
+        if (at - each->begun() >= count_after)
+            each->count_now();
+    }
+    hand_back_stuck();
+}
+
+// Short jobs were taken ahead, then long ones filled all threads: others may run what waits here.
+void worker_pool::impl::hand_back_stuck() {
+    std::vector<jobs::held_job> stuck;
+    std::int64_t owner = 0;
+    {
+        std::lock_guard lock(guard_);
+        if (taken_.empty() || now() - last_taken_ < stuck_after)
+            return;
+        for (const auto& job : taken_)
+            stuck.push_back({job.seq, job.counted});
+        taken_.clear();
+        owner = owner_;
+        mean_run_s_ = 1;
+    }
+    core_->store->give_back(owner, std::move(stuck));
+}
+
+} // namespace carillon

@@ -1,0 +1,315 @@
+#include "jobs/pool.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "jobs/uuid.hpp"
+#include "jobs/worker_name.hpp"
+
+namespace carillon {
+
+namespace {
+
+constexpr double mean_weight = 0.1;   // of the newest run in the mean
+constexpr double short_run_s = 0.02;  // jobs at most this long are taken ahead
+constexpr double ahead_work_s = 0.05; // as much work as is taken ahead
+constexpr int default_stop_s = 10;
+
+} // namespace
+
+worker_pool::impl::impl(std::shared_ptr<jobs::queue_core> core, worker_options options)
+    : name(jobs::worker_name(options.name, jobs::host_name())), core_(std::move(core)),
+      options_(std::move(options)), uuid_(jobs::make_uuid()) {}
+
+worker_pool::impl::~impl() {
+    if (!stopped_)
+        stop(now(), now() + std::chrono::seconds(default_stop_s));
+    stop_threads();
+    core_->store->unsubscribe(subscription_);
+}
+
+result<void> worker_pool::impl::enlist() {
+    worker_info me;
+    me.id = uuid_;
+    me.name = name;
+    me.pid = ::getpid();
+    me.threads = options_.threads;
+    me.queues = options_.queues;
+    me.registered = core_->registry().names();
+    me.started = started_;
+    auto added = core_->store->add_worker(me, options_.lease);
+    if (!added)
+        return added.error();
+    std::lock_guard lock(guard_);
+    owner_ = *added;
+    return {};
+}
+
+result<void> worker_pool::impl::start() {
+    // The lock before the row: a row without a held lock is a dead worker.
+    auto held =
+        file_lock::create(core_->store->lock_of(uuid_), fmt::format("process {}", ::getpid()));
+    if (!held)
+        return held.error();
+    lock_ = *std::move(held);
+    if (auto enlisted = enlist(); !enlisted)
+        return enlisted;
+    subscription_ = core_->store->subscribe([this] {
+        std::lock_guard lock(guard_);
+        store_changed_ = true;
+        keeper_wake_.notify_one();
+    });
+    slots_.resize(options_.threads);
+    busy_.resize(options_.threads);
+    keeper_ = std::thread([this] { keep(); });
+    flusher_ = std::thread([this] { flush_progress(); });
+    for (std::size_t i = 0; i < options_.threads; ++i)
+        workers_.emplace_back([this, i] { work(i); });
+    return {};
+}
+
+void worker_pool::impl::work(std::size_t slot) {
+    for (;;) {
+        jobs::claimed_job job;
+        {
+            std::unique_lock lock(guard_);
+            if (taken_.empty()) {
+                room_ = true;
+                keeper_wake_.notify_one();
+            }
+            work_there_.wait(lock, [&] { return leaving_ || !taken_.empty(); });
+            if (taken_.empty())
+                return;
+            job = std::move(taken_.front());
+            taken_.pop_front();
+            busy_[slot] = true;
+            last_taken_ = now();
+            if (!room_ && taken_.size() <= ahead_wanted() / 2) {
+                room_ = true;
+                keeper_wake_.notify_one();
+            }
+        }
+        const auto begun = now();
+        run_one(slot, std::move(job));
+        end_one(slot, begun);
+    }
+}
+
+void worker_pool::impl::run_one(std::size_t slot, jobs::claimed_job job) {
+    static const job_registry::entry unknown{{}, nullptr, {}};
+    auto message = wire::celery::decode(job.headers, job.properties, job.body);
+    const auto* entry = core_->registry().find(job.task);
+    std::string refused;
+    if (!message)
+        refused = "the stored message cannot be read: " + message.error().message;
+    else if (!entry)
+        refused = fmt::format("no task is registered as `{}`", job.task);
+    else if (job.losses >= static_cast<std::int64_t>(entry->options.losses_max))
+        refused = fmt::format("{} workers died while they ran this job", job.losses);
+    const bool cancelled = job.cancel;
+    const bool expired = job.expires && *job.expires < utc_now();
+    std::int64_t owner = 0;
+    {
+        std::lock_guard lock(guard_);
+        owner = owner_;
+    }
+    auto made = std::make_shared<jobs::running_job>(
+        *core_, std::move(job), entry ? *entry : unknown,
+        message ? *std::move(message) : wire::celery::message(), owner, [this] {
+            std::lock_guard lock(guard_);
+            flush_changed_ = true;
+            flush_wake_.notify_one();
+        });
+    if (cancelled || expired)
+        return made->settle_unrun(jobs::row_state::cancelled, cancelled ? "Cancelled" : "Expired",
+                                  expect_settled());
+    if (!refused.empty())
+        return made->settle_unrun(jobs::row_state::failed, refused, expect_settled());
+    {
+        std::lock_guard lock(guard_);
+        slots_[slot] = made;
+        // What was asked of this job before its run was known.
+        if (shutdown_asked_)
+            made->request_stop(stop_reason::shutdown);
+        if (std::ranges::find(cancel_marks_, made->job().seq) != cancel_marks_.end())
+            made->request_stop(stop_reason::cancelled);
+    }
+    made->tell_started();
+    made->run(expect_settled());
+}
+
+void worker_pool::impl::end_one(std::size_t slot, steady_time begun) {
+    const double took_s = std::chrono::duration<double>(now() - begun).count();
+    std::lock_guard lock(guard_);
+    slots_[slot].reset();
+    busy_[slot] = false;
+    ++processed_;
+    mean_run_s_ += (took_s - mean_run_s_) * mean_weight;
+    idle_.notify_all();
+}
+
+// The callback for one end: stop() waits for all of them.
+std::function<void()> worker_pool::impl::expect_settled() {
+    {
+        std::lock_guard lock(guard_);
+        ++unsettled_;
+    }
+    return [this] {
+        std::lock_guard lock(guard_);
+        --unsettled_;
+        idle_.notify_all();
+    };
+}
+
+std::uint32_t worker_pool::impl::ahead_wanted() const {
+    if (mean_run_s_ > short_run_s)
+        return 0;
+    const double fit = ahead_work_s / std::max(mean_run_s_, 1e-6) * options_.threads;
+    return static_cast<std::uint32_t>(std::min<double>(fit, options_.ahead_max));
+}
+
+std::vector<worker_pool::impl::run> worker_pool::impl::runs() const {
+    std::lock_guard lock(guard_);
+    std::vector<run> present;
+    for (const auto& each : slots_)
+        if (each)
+            present.push_back(each);
+    return present;
+}
+
+bool worker_pool::impl::all_idle() const {
+    return taken_.empty() && std::ranges::find(busy_, true) == busy_.end();
+}
+
+void worker_pool::impl::flush_progress() {
+    std::unique_lock lock(guard_);
+    while (!ending_) {
+        flush_changed_ = false;
+        lock.unlock();
+        std::optional<steady_time> due;
+        for (const auto& each : runs()) {
+            each->flush(now());
+            if (auto wanted = each->flush_due(); wanted && (!due || *wanted < *due))
+                due = wanted;
+        }
+        lock.lock();
+        const auto changed = [&] { return ending_ || flush_changed_; };
+        if (due)
+            flush_wake_.wait_until(lock, *due, changed);
+        else
+            flush_wake_.wait(lock, changed);
+    }
+}
+
+stop_report worker_pool::impl::stop(steady_time grace, steady_time deadline) {
+    stopped_ = true;
+    std::vector<jobs::held_job> unbegun;
+    std::uint64_t before = 0;
+    std::int64_t owner = 0;
+    {
+        std::lock_guard lock(guard_);
+        stopping_ = true;
+        owner = owner_;
+        before = processed_;
+        for (const auto& job : taken_)
+            unbegun.push_back({job.seq, job.counted});
+        taken_.clear();
+    }
+    core_->count().given_back.add(static_cast<std::int64_t>(unbegun.size()));
+    report_.returned = unbegun.size();
+    core_->store->give_back(owner, std::move(unbegun));
+    {
+        std::unique_lock lock(guard_);
+        idle_.wait_until(lock, grace, [&] { return all_idle(); });
+    }
+    {
+        std::lock_guard lock(guard_);
+        shutdown_asked_ = true;
+    }
+    const auto asked = runs();
+    for (const auto& each : asked)
+        each->request_stop(stop_reason::shutdown);
+    std::unique_lock lock(guard_);
+    idle_.wait_until(lock, deadline, [&] { return all_idle(); });
+    report_.abandoned = static_cast<std::uint64_t>(std::ranges::count(busy_, true));
+    const auto ended = processed_ - before;
+    lock.unlock();
+    const auto handed_back = static_cast<std::uint64_t>(
+        std::ranges::count_if(asked, [](const run& each) { return each->given_back(); }));
+    report_.returned += handed_back;
+    report_.finished = ended - std::min(ended, handed_back);
+    if (report_.clean())
+        stop_threads();
+    return report_;
+}
+
+void worker_pool::impl::stop_threads() {
+    if (!keeper_.joinable())
+        return;
+    {
+        std::lock_guard lock(guard_);
+        stopping_ = true;
+        leaving_ = true;
+    }
+    work_there_.notify_all();
+    for (auto& each : workers_)
+        each.join();
+    {
+        std::lock_guard lock(guard_);
+        ending_ = true;
+    }
+    keeper_wake_.notify_all();
+    flush_wake_.notify_all();
+    keeper_.join();
+    flusher_.join();
+    std::int64_t owner = 0;
+    {
+        std::unique_lock lock(guard_);
+        idle_.wait(lock, [&] { return unsettled_ == 0; });
+        owner = owner_;
+    }
+    if (auto removed = core_->store->remove_worker(owner, "its worker stopped"); !removed)
+        core_->log().warning("a worker could not sign off", {{"error", removed.error().message}});
+    std::error_code ignored;
+    std::filesystem::remove(core_->store->lock_of(uuid_), ignored);
+    lock_.release();
+}
+
+std::uint64_t worker_pool::impl::active() const {
+    std::lock_guard lock(guard_);
+    return static_cast<std::uint64_t>(std::ranges::count(busy_, true));
+}
+
+std::uint64_t worker_pool::impl::processed() const {
+    std::lock_guard lock(guard_);
+    return processed_;
+}
+
+worker_pool::worker_pool(std::unique_ptr<impl> owned) : impl_(std::move(owned)) {}
+worker_pool::~worker_pool() = default;
+
+result<std::unique_ptr<worker_pool>> worker_pool::start(job_queue& queue, worker_options options) {
+    if (options.threads < 1 || options.threads > 1'024)
+        return failure{errc::invalid, "a worker has 1 to 1,024 threads"};
+    if (options.queues.empty())
+        return failure{errc::invalid, "a worker serves at least one queue"};
+    if (options.lease < std::chrono::milliseconds(300))
+        return failure{errc::invalid, "the lease of a worker is at least 300 ms"};
+    auto made = std::make_unique<impl>(queue.core(), std::move(options));
+    if (auto started = made->start(); !started)
+        return started.error();
+    return std::unique_ptr<worker_pool>(new worker_pool(std::move(made)));
+}
+
+stop_report worker_pool::stop(steady_time grace, steady_time deadline) {
+    return impl_->stop(grace, deadline);
+}
+
+const std::string& worker_pool::name() const noexcept { return impl_->name; }
+std::uint64_t worker_pool::active() const noexcept { return impl_->active(); }
+std::uint64_t worker_pool::processed() const noexcept { return impl_->processed(); }
+
+} // namespace carillon

@@ -1,0 +1,94 @@
+// worker_pool::impl: worker threads, the keeper that feeds them and keeps their jobs theirs, and the flusher of late progress.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include <carillon/jobs/worker_pool.hpp>
+
+#include "channels/file_lock.hpp"
+#include "jobs/census.hpp"
+#include "jobs/queue_core.hpp"
+#include "jobs/running_job.hpp"
+
+namespace carillon {
+
+// One mutex, guard_, protects what the threads share. It is never held while the store is asked or a handler, an observer or
+// a layer is called.
+class worker_pool::impl {
+public:
+    impl(std::shared_ptr<jobs::queue_core> core, worker_options options);
+    ~impl();
+    result<void> start();
+    stop_report stop(steady_time grace, steady_time deadline);
+
+    const std::string name;
+    std::uint64_t active() const;
+    std::uint64_t processed() const;
+
+private:
+    // A run and whoever may touch it.
+    using run = std::shared_ptr<jobs::running_job>;
+
+    void work(std::size_t slot);
+    void run_one(std::size_t slot, jobs::claimed_job job);
+    void end_one(std::size_t slot, steady_time begun);
+    std::function<void()> expect_settled();
+
+    void keep();
+    void feed();
+    void hear_cancels();
+    void beat();
+    void declare_lost();
+    void return_dead();
+    void look_after_runs();
+    void hand_back_stuck();
+    std::uint32_t ahead_wanted() const;
+    void flush_progress();
+
+    result<void> enlist();
+    std::vector<run> runs() const;
+    bool all_idle() const;
+    void stop_threads();
+
+    const std::shared_ptr<jobs::queue_core> core_;
+    const worker_options options_;
+    const std::string uuid_;
+    file_lock lock_;
+    std::uint64_t subscription_ = 0;
+    utc_time started_ = utc_now();
+    jobs::census census_;              // of the keeper
+    std::optional<utc_time> next_eta_; // of the keeper
+
+    mutable std::mutex guard_;
+    std::condition_variable work_there_;  // for workers
+    std::condition_variable keeper_wake_; // for the keeper
+    std::condition_variable flush_wake_;  // for the flusher
+    std::condition_variable idle_;        // for stop()
+    std::deque<jobs::claimed_job> taken_;
+    std::vector<run> slots_;
+    std::vector<bool> busy_;
+    std::int64_t owner_ = 0;
+    std::uint64_t processed_ = 0;
+    std::size_t unsettled_ = 0;      // ends on their way to the disk
+    double mean_run_s_ = 1;          // of late runs
+    steady_time last_taken_ = now(); // by a worker
+    bool store_changed_ = true, room_ = true, flush_changed_ = false;
+    bool stopping_ = false; // no new jobs
+    bool shutdown_asked_ = false;
+    bool leaving_ = false;                   // workers leave
+    bool ending_ = false;                    // keeper and flusher leave
+    std::vector<std::int64_t> cancel_marks_; // jobs of ours that are to stop
+
+    std::vector<std::thread> workers_;
+    std::thread keeper_, flusher_;
+    bool stopped_ = false;
+    stop_report report_;
+};
+
+} // namespace carillon

@@ -138,12 +138,12 @@ result<void> running_server::start(application& app, const settings& config, log
 void running_server::start_shards(std::vector<net::listener> listeners, const settings& config) {
     const auto threads = config.threads ? config.threads : std::max(1u, std::thread::hardware_concurrency());
     server = std::make_unique<net::server>(threads, environment, std::move(listeners), tls ? &*tls : nullptr,
-                                           [this](net::shard&) { return std::make_unique<web::http_session>(*site); });
+                                           [this](const net::peer_name& peer) { return std::make_unique<web::http_session>(*site, peer); });
     std::vector<net::shard*> shards;
     for (std::uint32_t i = 0; i < server->size(); ++i)
         shards.push_back(&server->at(i));
     members.attach(std::move(shards));
-    site->prepare(server->size());
+    site->prepare(server->size(), environment.counted);
     server->start();
 }
 

@@ -56,9 +56,9 @@ def certificate(folder):
     return key, cert
 
 
-async def echo_with(connecting):
-    """Every sample there and back, a ping, a clean close."""
-    async with connecting as client:
+async def echo_with(connect, *arguments, **named):
+    """Every sample there and back, a ping, a clean close; `connect` is a function of websockets."""
+    async with connect(*arguments, **named, max_size=None) as client:
         for sample in SAMPLES:
             await asyncio.wait_for(client.send(sample), 10)
             got = await asyncio.wait_for(client.recv(), 10)
@@ -98,14 +98,13 @@ def head_of(octets):
 class PythonWebsockets(JudgeCase):
 
     def test_echoes_with_compression(self):
-        code, extensions = asyncio.run(echo_with(websockets.connect(self.server.ws_url(ECHO), max_size=None,
-                                                                    origin=f"http://{self.host}")))
-        self.assertEqual((code, extensions), (1000, ["permessage-deflate"]))
+        result = asyncio.run(echo_with(websockets.connect, self.server.ws_url(ECHO), origin=f"http://{self.host}"))
+        self.assertEqual(result, (1000, ["permessage-deflate"]))
 
     def test_echoes_without_compression(self):
-        code, extensions = asyncio.run(echo_with(websockets.connect(
-            self.server.ws_url(ECHO), compression=None, origin=f"http://{self.host}", max_size=None)))
-        self.assertEqual((code, extensions), (1000, []))
+        result = asyncio.run(echo_with(websockets.connect, self.server.ws_url(ECHO), origin=f"http://{self.host}",
+                                       compression=None))
+        self.assertEqual(result, (1000, []))
 
     def test_two_hundred_at_once_hear_the_same_events(self):
         async def all_of_them():
@@ -222,8 +221,8 @@ class UnixSocket(unittest.TestCase):
                     client.send_text("over a path")
                     self.assertEqual(client.event(5), ("message", b"over a path", False))
                 if websockets:
-                    code, _ = asyncio.run(echo_with(websockets.unix_connect(
-                        path, f"ws://localhost{ECHO}", origin="http://localhost", max_size=None)))
+                    code, _ = asyncio.run(echo_with(websockets.unix_connect, path, f"ws://localhost{ECHO}",
+                                                    origin="http://localhost"))
                     self.assertEqual(code, 1000)
             self.assertFalse(pathlib.Path(path).exists(), "the socket's file is left behind")
 
@@ -247,8 +246,8 @@ class Tls(unittest.TestCase):
 
     @unittest.skipUnless(websockets, "Python's websockets is not installed")
     def test_python_websockets_over_wss(self):
-        code, _ = asyncio.run(echo_with(websockets.connect(self.server.ws_url(ECHO), ssl=self.trusting,
-                                                           origin=self.origin, max_size=None)))
+        code, _ = asyncio.run(echo_with(websockets.connect, self.server.ws_url(ECHO), ssl=self.trusting,
+                                        origin=self.origin))
         self.assertEqual(code, 1000)
 
     @unittest.skipUnless(WS_PACKAGE.exists() and shutil.which("node"), f"no node, or no {WS_PACKAGE.relative_to(ROOT)}")

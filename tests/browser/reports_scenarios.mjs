@@ -233,9 +233,21 @@ export async function aDroppedFileIsTaken({ open }) {
     data.items.add(new File(["a,b\n1,2\n3,4\n"], "dropped.csv", { type: "text/csv" }));
     return data;
   });
-  await tab.page.dispatchEvent(".drop", "dragover", { dataTransfer: transfer });
+  // Beside the zone: the browser must not leave the page to show the file.
+  await tab.page.dispatchEvent("h1", "dragover", { dataTransfer: transfer });
   await tab.page.getByText("Let go to start").waitFor();
-  await tab.page.dispatchEvent(".drop", "drop", { dataTransfer: transfer });
+  await tab.page.dispatchEvent("h1", "drop", { dataTransfer: transfer });
   await tab.status("completed");
   await tab.page.getByRole("heading", { name: "dropped.csv" }).waitFor();
+}
+
+export async function severalFilesBecomeSeveralReports({ open }) {
+  const tab = await open("/reports/");
+  await tab.give(realFiles);
+  await tab.page.waitForFunction(
+    (count) => document.querySelectorAll('[data-row-status="completed"]').length === count,
+    realFiles.length,
+  );
+  const titles = await tab.page.locator(".row-title").allInnerTexts();
+  assert.deepEqual(titles, ["airports.csv", "weather.csv", "flights-airport.csv"]);
 }

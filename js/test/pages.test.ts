@@ -35,12 +35,13 @@ test("sizes, shares and times are short", () => {
   ]);
   const shares = [percent(0, 10), percent(1, 10_000), percent(1, 3), percent(5, 5), percent(1, 40), percent(3, 0)];
   assert.deepEqual(shares, ["0 %", "< 0.1 %", "33 %", "100 %", "2.5 %", "0 %"]);
-  assert.deepEqual([400, 12_400, 200_000, 7_500_000, -5].map(duration), [
-    "0.4 s",
+  assert.deepEqual([40, 4_210, 12_400, 200_000, 7_500_000, -5].map(duration), [
+    "40 ms",
+    "4.2 s",
     "12 s",
     "3 min 20 s",
     "2 h 5 min",
-    "0.0 s",
+    "0 ms",
   ]);
 });
 

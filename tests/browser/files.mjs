@@ -33,10 +33,13 @@ export function rowsOf(text) {
   return rows.filter((row) => row.length > 1 || row[0] !== "");
 }
 
-/** Rows below the header, and for each column its name and how many cells are empty. */
+/** What a report takes for a missing value, besides the empty cell. */
+const missingWords = new Set(["", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "Null", "NaN", "nan"]);
+
+/** Rows below the header, and for each column its name and how many cells have no value. */
 export function figuresOf(file) {
   const [header, ...rows] = rowsOf(readFileSync(file, "utf8"));
-  const columns = header.map((name, i) => ({ name, missing: rows.filter((row) => row[i] === "").length }));
+  const columns = header.map((name, i) => ({ name, missing: rows.filter((row) => missingWords.has(row[i])).length }));
   return { name: basename(file), rows: rows.length, columns };
 }
 

@@ -152,7 +152,9 @@ def check(root):
             why = refuse_ours(path, target, known) if target else refuse_outside(path, match.group(2))
             if why:
                 found.append(f"{path}:{number}: {match.group(2)} ({why})")
-            if target and area and not is_test(path) and place(target)[0] == area and place(target)[1] != folder:
+            # Nobody includes a main.cpp: it composes, and closes no cycle.
+            inside = target and area and place(target)[0] == area and place(target)[1] != folder
+            if inside and not is_test(path) and path.name != "main.cpp":
                 edges.setdefault((area, folder, place(target)[1]), f"{path}:{number}")
     return found + [f"{seen}: {why}" for seen, why in cycles(edges)]
 

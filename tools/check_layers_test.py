@@ -89,6 +89,13 @@ class Layers(SampleTree):
         self.write("showcase/reports/job.hpp", "// A job.\n#pragma once\n")
         self.refused("src/app/a.cpp", '#include "showcase/reports/job.hpp"\n', "nothing of the showcase")
 
+    def test_a_main_file_composes_what_lies_beside_it(self):
+        self.write("showcase/assets.hpp", "// Assets.\n#pragma once\n")
+        self.write("showcase/reports/pages.hpp", '// Pages.\n#pragma once\n#include "showcase/assets.hpp"\n')
+        self.accepted("showcase/main.cpp", '#include "reports/pages.hpp"\n')
+        self.write("showcase/assets.cpp", '#include "reports/pages.hpp"\n')
+        self.assertEqual(len(check_layers.check(self.root)), 2)
+
     def test_folders_inside_a_layer_have_no_cycle(self):
         self.write("src/wire/ws/a.hpp", '// A.\n#pragma once\n#include "wire/http/b.hpp"\n')
         self.write("src/wire/http/b.hpp", '// B.\n#pragma once\n#include "wire/json/c.hpp"\n')

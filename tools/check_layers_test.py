@@ -75,6 +75,7 @@ class Layers(SampleTree):
 
     def test_an_outside_header_that_nobody_listed_is_refused(self):
         self.refused("src/web/a.cpp", "#include <somelib/thing.hpp>\n", "not in the table")
+        self.refused("src/web/a.cpp", "#include <somelib.h>\n", "not in the table")
 
     def test_tests_may_use_their_framework_and_an_independent_client(self):
         self.accepted("src/net/a_test.cpp", "#include <boost/beast/websocket.hpp>\n#include <doctest/doctest.h>\n")

@@ -209,7 +209,8 @@ private:
     void refuse_one() {
         owner_.refused_.add();
         spare_ = unique_fd();
-        unique_fd(::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC));
+        unique_fd refused(::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC));
+        refused = unique_fd(); // now: the spare one takes its place
         spare_ = unique_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     }
 

@@ -283,7 +283,6 @@ void receiver::begin_frame(const frame_header& header) {
         p.in_message = true;
         p.message_kind = header.kind;
         p.message_compressed = header.rsv1;
-        p.checker.reset();
     }
 }
 

@@ -145,8 +145,11 @@ request_parser::request_parser(limits l) : impl_(std::make_unique<impl>(l)) {}
 request_parser::~request_parser() = default;
 
 request_parser::event request_parser::next(bytes_view& input) {
-    CARILLON_ASSERT(impl_->now == impl::phase::head || impl_->now == impl::phase::body,
-                    "restart() comes before the next request, and nothing follows a refusal");
+    CARILLON_ASSERT(impl_->now != impl::phase::ended, "restart() comes before the next request");
+    if (impl_->now == impl::phase::refused) {
+        input = {};
+        return {what::need_more, {}};
+    }
     return impl_->now == impl::phase::head ? impl_->next_of_head(input)
                                            : impl_->next_of_body(input);
 }

@@ -52,7 +52,7 @@ public:
         head,      // head() is complete; ask on for the body
         body,      // `body` is the next piece of the body
         end,       // the request is whole; call restart() before the next one
-        refused,   // answer with `status` and close the connection
+        refused,   // answer with `status` and close; whatever follows is discarded
     };
     struct event {
         what kind;

@@ -361,6 +361,17 @@ TEST_CASE("a body is framed although its head was taken away") {
     CHECK(parser.next(input).kind == what::end);
 }
 
+TEST_CASE("what follows a refusal is discarded") {
+    request_parser parser({});
+    const auto stream = "GET /\r\n" + get("");
+    bytes_view input = as_bytes(stream);
+    CHECK(parser.next(input).status == 400);
+    CHECK_FALSE(input.empty());
+    CHECK(parser.next(input).kind == what::need_more);
+    CHECK(input.empty());
+    CHECK_FALSE(parser.idle());
+}
+
 TEST_CASE("a limit changed for one request does not hold for the next") {
     request_parser parser(small_limits);
     const auto stream =

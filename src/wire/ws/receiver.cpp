@@ -6,7 +6,6 @@
 
 #include "wire/ws/close_code.hpp"
 #include "wire/ws/mask.hpp"
-#include <carillon/base/assert.hpp>
 
 namespace carillon::wire::ws {
 
@@ -94,7 +93,10 @@ receiver::~receiver() = default;
 receiver::receiver(receiver&&) noexcept = default;
 
 receiver::event receiver::next(std::span<std::byte>& input, inflater& shared) {
-    CARILLON_ASSERT(!ended_, "nothing follows a close frame or a refusal");
+    if (ended_) { // a peer may go on sending; section 5.5.1 has it discarded
+        input = {};
+        return {what::need_more};
+    }
     if (delivered_)
         drop_delivered();
     const auto result = advance(input, shared);
@@ -283,7 +285,6 @@ void receiver::begin_frame(const frame_header& header) {
         p.in_message = true;
         p.message_kind = header.kind;
         p.message_compressed = header.rsv1;
-        p.checker.reset();
     }
 }
 

@@ -1,6 +1,7 @@
 // What a job is to those who look at it: its arguments, its states, its record and the news of its changes.
 //
-// A job is what Celery calls a task: a named piece of background work with arguments. Command line and wire keep Celery's word.
+// A job is what Celery calls a task: a named piece of background work with arguments. Command line and wire keep
+// Celery's word.
 #pragma once
 
 #include <cstdint>

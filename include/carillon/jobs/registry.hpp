@@ -101,14 +101,6 @@ struct job_options {
     double progress_rate = 5;
     job_observer observer; // may be empty
 };
-std::chrono::milliseconds retry_delay_max{600'000};
-bool retry_jitter = true;
-// After this time the context says stop. Zero: no limit. A thread cannot be ended from outside, so there is no hard
-// limit here: a handler that never looks at its context runs as long as it likes.
-std::chrono::milliseconds soft_time_limit{0};
-double progress_rate = 5; // progress updates a second, at most
-job_observer observer;    // may be empty
-};
 
 // Name → handler and options. Filled by main() before the first worker starts and not changed afterwards; then any
 // thread may read it. Names are Celery's: `reports.csv`.

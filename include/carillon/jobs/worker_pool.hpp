@@ -14,8 +14,8 @@
 namespace carillon {
 
 struct worker_options {
-    std::string name =
-        "celery@%h"; // Celery's -n: %h host name, %n its first part, %d its domain, %% a percent sign
+    // Celery's -n: %h host name, %n its first part, %d its domain, %% a percent sign.
+    std::string name = "celery@%h";
     std::vector<std::string> queues{"celery"}; // Celery's -Q
     std::uint32_t threads = 2;                 // Celery's -c, 1 to 1,024
     // How long a job stays this worker's without a sign of life. A worker whose process has died is noticed at once;

@@ -73,12 +73,12 @@ TEST_CASE("a message of ours has every header that Celery 5.6 writes, in its ord
     m.ignore_result = false;
     m.soft_limit_s = 1.5;
     const auto written = encode(m).value();
-    CHECK(
-        written.headers ==
-        R"({"lang":"cpp","task":"math.add","id":"1","shadow":null,"eta":null,"expires":null,"group":null,)"
-        R"("group_index":null,"retries":0,"timelimit":[null,1.5],"root_id":"1","parent_id":null,)"
-        R"j("argsrepr":"(2, 'x')","kwargsrepr":"{'y': None}","origin":"","ignore_result":false,)j"
-        R"("replaced_task_nesting":0,"stamped_headers":null,"stamps":{}})");
+    CHECK(written.headers ==
+          R"({"lang":"cpp","task":"math.add","id":"1","shadow":null,"eta":null,"expires":null,)"
+          R"("group":null,)"
+          R"("group_index":null,"retries":0,"timelimit":[null,1.5],"root_id":"1","parent_id":null,)"
+          R"j("argsrepr":"(2, 'x')","kwargsrepr":"{'y': None}","origin":"","ignore_result":false,)j"
+          R"("replaced_task_nesting":0,"stamped_headers":null,"stamps":{}})");
     CHECK(written.properties ==
           R"({"content_type":"application/json","content_encoding":"utf-8","correlation_id":"1",)"
           R"("reply_to":null,"delivery_mode":2,"priority":0})");

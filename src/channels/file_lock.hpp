@@ -9,8 +9,8 @@
 
 namespace carillon {
 
-// An exclusive flock(2) on a file of mode 0600. The kernel lets go of it when the process ends, however it ends. Local file
-// systems only.
+// An exclusive flock(2) on a file of mode 0600. The kernel lets go of it when the process ends, however it ends.
+// Local file systems only.
 class file_lock {
 public:
     file_lock() = default;
@@ -37,8 +37,8 @@ private:
     int descriptor_ = -1;
 };
 
-// What `serve` holds while it runs: one live server per data folder. Creates the folder with mode 0700 where it is missing.
-// errc::conflict names the process that holds it.
+// What `serve` holds while it runs: one live server per data folder. Creates the folder with mode 0700 where it is
+// missing. errc::conflict names the process that holds it.
 class data_dir_lock {
 public:
     static result<data_dir_lock> take(const std::filesystem::path& data_dir);

@@ -18,17 +18,17 @@
 
 namespace carillon {
 
-inline constexpr std::size_t relay_frame_bytes_max = 16 << 20;
 inline constexpr std::size_t relay_connections_max = 256;
 // The socket's path, in every data folder.
 std::filesystem::path relay_socket_path(const std::filesystem::path& data_dir);
 
-// The server's end: one thread that passes what arrives to `target`. The caller holds the data_dir_lock, so that a socket
-// file that is there was left behind by a dead process, and is replaced. Malformed input closes that connection only.
+// The server's end: one thread that passes what arrives to `target`. The caller holds the data_dir_lock, so that a
+// socket file that is there was left behind by a dead process, and is replaced. Malformed input closes that
+// connection only.
 class relay_server {
 public:
-    // Listens at once, socket mode 0600. `target`, `log` and `counters` outlive it. errc::invalid for a path longer than
-    // a socket address holds (107 bytes), errc::unavailable.
+    // Listens at once, socket mode 0600. `target`, `log` and `counters` outlive it. errc::invalid for a path longer
+    // than a socket address holds (107 bytes), errc::unavailable.
     static result<std::unique_ptr<relay_server>> start(const std::filesystem::path& socket,
                                                        channel_layer& target, logger& log,
                                                        metrics* counters = nullptr);
@@ -50,8 +50,8 @@ struct relay_layer_options {
 
 // The worker's end. Sending appends to a bounded buffer and returns; an own thread connects, sends, and connects again
 // with back-off while the server is away. When the buffer is full the oldest event goes first, counted in
-// carillon_relay_dropped_total. Groups cannot be joined through it (errc::unavailable). Events holding bytes are refused
-// (errc::invalid), since JSON has none.
+// carillon_relay_dropped_total. Groups cannot be joined through it (errc::unavailable). Events holding bytes are
+// refused (errc::invalid), since JSON has none.
 class relay_layer final : public channel_layer {
 public:
     relay_layer(std::filesystem::path socket, logger& log, metrics* counters = nullptr,

@@ -12,9 +12,9 @@
 
 namespace carillon::jobs {
 
-// A worker is dead when nobody holds its lock file: its process has ended. A worker whose lock is held but whose heartbeat has
-// not moved for a lease stands still, and counts as dead too. The lease is measured on the clock of whoever
-// watches, from the moment it first saw that heartbeat: a wall clock that jumps kills nobody.
+// A worker is dead when nobody holds its lock file: its process has ended. A worker whose lock is held but whose
+// heartbeat has not moved for a lease stands still, and counts as dead too. The lease is measured on the clock of
+// whoever watches, from the moment it first saw that heartbeat: a wall clock that jumps kills nobody.
 class census {
 public:
     struct verdict {

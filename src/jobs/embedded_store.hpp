@@ -1,7 +1,8 @@
-// embedded_store: the job queue as a SQLite file that several processes share. Facts only: it runs nothing and tells nobody.
+// embedded_store: the job queue as a SQLite file that several processes share. Facts only: it runs nothing and tells
+// nobody.
 //
-// Every write goes through one group_commit and is on disk when it is reported. A job is held by at most one worker at a
-// time; what a worker writes about a job that it no longer holds changes nothing. Thread-safe.
+// Every write goes through one group_commit and is on disk when it is reported. A job is held by at most one worker
+// at a time; what a worker writes about a job that it no longer holds changes nothing. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -89,7 +90,8 @@ public:
     result<std::optional<bool>> requeue(std::string_view id);
 
     // --- jobs, from their worker
-    // Takes up to `now_max` jobs to run at once, and `ahead_max` more that never lost a worker. Queues take turns in going first.
+    // Takes up to `now_max` jobs to run at once, and `ahead_max` more that never lost a worker. Queues take turns in
+    // going first.
     result<std::vector<claimed_job>> claim(std::int64_t owner, std::span<const std::string> queues,
                                            std::uint32_t now_max, std::uint32_t ahead_max);
     // `done` hears whether the job was still this owner's. Kept trying until it is on disk.

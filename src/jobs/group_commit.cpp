@@ -103,11 +103,11 @@ void group_commit::write(std::vector<operation>& batch) {
     outcomes.reserve(batch.size());
     const auto written = attempt(batch, outcomes);
     if (written) {
-        if (committed_)
-            committed_();
         for (std::size_t i = 0; i < batch.size(); ++i)
             if (batch[i].settled)
                 batch[i].settled(outcomes[i]);
+        if (committed_)
+            committed_();
         return;
     }
     if (!writer_.idle())

@@ -1,4 +1,5 @@
-// group_commit: the one thread that writes a SQLite file. What many threads ask for at the same time shares one transaction.
+// group_commit: the one thread that writes a SQLite file. What many threads ask for at the same time shares one
+// transaction.
 #pragma once
 
 #include <condition_variable>
@@ -18,8 +19,8 @@ namespace carillon::jobs {
 class group_commit {
 public:
     struct operation {
-        // Runs on the writer thread inside the transaction. One that fails has changed nothing; unavailable, corrupt and
-        // internal mean that the whole transaction failed.
+        // Runs on the writer thread inside the transaction. One that fails has changed nothing; unavailable, corrupt
+        // and internal mean that the whole transaction failed.
         std::function<result<void>(db::sqlite::connection&)> apply;
         // Called once on the writer thread: after the commit, or with the failure. Must not block. May be empty.
         std::function<void(const result<void>&)> settled;

@@ -1,5 +1,5 @@
-// The keeper thread of a worker pool: it takes jobs from the store, keeps them this worker's, hears of cancels and returns the
-// jobs of workers that died.
+// The keeper thread of a worker pool: it takes jobs from the store, keeps them this worker's, hears of cancels and
+// returns the jobs of workers that died.
 #include <algorithm>
 
 #include "jobs/pool.hpp"

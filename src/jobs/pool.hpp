@@ -1,4 +1,5 @@
-// worker_pool::impl: worker threads, the keeper that feeds them and keeps their jobs theirs, and the flusher of late progress.
+// worker_pool::impl: worker threads, the keeper that feeds them and keeps their jobs theirs, and the flusher of late
+// progress.
 #pragma once
 
 #include <condition_variable>
@@ -18,8 +19,8 @@
 
 namespace carillon {
 
-// One mutex, guard_, protects what the threads share. It is never held while the store is asked or a handler, an observer or
-// a layer is called.
+// One mutex, guard_, protects what the threads share. It is never held while the store is asked or a handler, an
+// observer or a layer is called.
 class worker_pool::impl {
 public:
     impl(std::shared_ptr<jobs::queue_core> core, worker_options options);

@@ -1,5 +1,5 @@
-// Jobs across processes, and what kill -9 does to them. The test program starts itself again as the other process, with one of
-// the test cases that are skipped otherwise.
+// Jobs across processes, and what kill -9 does to them. The test program starts itself again as the other process,
+// with one of the test cases that are skipped otherwise.
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>

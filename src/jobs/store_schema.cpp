@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::int64_t schema_version = 1;
 
-// The message is a table of its own because it never changes: each change of a job rewrites its whole row, and arguments may be
-// large. Partial indexes keep claims independent of how many delayed and finished jobs there are.
+// The message is a table of its own because it never changes: each change of a job rewrites its whole row, and
+// arguments may be large. Partial indexes keep claims independent of how many delayed and finished jobs there are.
 constexpr const char* schema[] = {
     "CREATE TABLE jobs ("
     "seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, task TEXT NOT NULL, queue "

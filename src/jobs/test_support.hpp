@@ -1,4 +1,5 @@
-// What tests of jobs need: a folder of their own, a channel layer and an observer that remember, and a gate for handlers.
+// What tests of jobs need: a folder of their own, a channel layer and an observer that remember, and a gate for
+// handlers.
 #pragma once
 
 #include <stdlib.h>

@@ -6,8 +6,8 @@
 
 namespace carillon::jobs {
 
-// `%h` is the host name, `%n` its part before the first '.', `%d` the part after it, `%%` a percent sign. A name without '@' is
-// followed by "@" and the host name, as `celery worker -n` has it. Other marks stay as they are.
+// `%h` is the host name, `%n` its part before the first '.', `%d` the part after it, `%%` a percent sign. A name
+// without '@' is followed by "@" and the host name, as `celery worker -n` has it. Other marks stay as they are.
 std::string worker_name(std::string_view pattern, std::string_view host);
 
 std::string host_name();

@@ -1,7 +1,7 @@
 // Migrations: the ordered steps from an empty database to the one this program needs.
 //
-// What was applied is recorded in `django_migrations`(id, app, name, applied), the table of Django, so that both can keep
-// their records in one database.
+// What was applied is recorded in `django_migrations`(id, app, name, applied), the table of Django, so that both can
+// keep their records in one database.
 #pragma once
 
 #include <functional>

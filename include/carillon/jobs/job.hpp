@@ -1,6 +1,7 @@
 // What a job is to those who look at it: its arguments, its states, its record and the news of its changes.
 //
-// A job is what Celery calls a task: a named piece of background work with arguments. Command line and wire keep Celery's word.
+// A job is what Celery calls a task: a named piece of background work with arguments. Command line and wire keep
+// Celery's word.
 #pragma once
 
 #include <cstdint>
@@ -49,10 +50,11 @@ struct job_record {
     std::string message;       // what came with the progress
     value result;              // what the handler returned, once completed
     std::string error;         // why the last attempt failed; empty when none did
-    std::uint32_t attempts =
-        0;                     // how many times it was run, also when the worker died in the middle
-    std::uint32_t retries = 0; // how many of them failed and were tried again
-    std::uint32_t losses = 0;  // how many of them ended with the death of their worker
+    // How many times it was run, also when the worker died in the middle; of these: how many failed and were tried
+    // again, and how many ended with the death of their worker.
+    std::uint32_t attempts = 0;
+    std::uint32_t retries = 0;
+    std::uint32_t losses = 0;
     bool cancel_requested = false;
     std::string worker; // name of the worker that runs it or ran it last
     std::string group;  // the channel-layer group that hears of it; empty: none
@@ -75,9 +77,9 @@ struct job_update {
     std::int32_t progress = 0;
     std::string message; // shown to people; the error where it failed
     std::uint32_t attempt = 1;
-    bool final =
-        false;    // no further update follows, unless its worker dies before this one is on disk
-    value result; // where completed
+    // No further update follows, unless its worker dies before this one is on disk.
+    bool final = false;
+    value result;      // where completed
     std::string error; // where failed, and where an attempt failed that will be tried again
 };
 

@@ -1,9 +1,9 @@
 // job_queue: the durable queue of jobs in the data folder, which any number of processes share.
 //
-// A job is stored as Celery's protocol 2 message. Delivery is at least once: a job is acknowledged after it ran, and the
-// job of a worker that died runs again (docs/jobs.md says what is promised). Functions that return a result block until
-// the disk has answered and belong on worker or pool threads; those with a callback return at once and may be called on a
-// shard. Thread-safe.
+// A job is stored as Celery's protocol 2 message. Delivery is at least once: a job is acknowledged after it ran, and
+// the job of a worker that died runs again (docs/jobs.md says what is promised). Functions that return a result block
+// until the disk has answered and belong on worker or pool threads; those with a callback return at once and may be
+// called on a shard. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -95,8 +95,9 @@ public:
     // Workers are stopped before. Waits until everything accepted is on disk.
     ~job_queue();
 
-    // Adds a job and gives its id once it is on disk. errc::not_found for a task that is not registered, errc::invalid for
-    // an option out of its range, errc::conflict, errc::too_large, errc::too_many_requests, errc::unavailable.
+    // Adds a job and gives its id once it is on disk. errc::not_found for a task that is not registered,
+    // errc::invalid for an option out of its range, errc::conflict, errc::too_large, errc::too_many_requests,
+    // errc::unavailable.
     result<std::string> enqueue(std::string_view task, job_arguments arguments,
                                 enqueue_options options = {});
     using receipt = std::function<void(result<std::string> id)>;
@@ -105,11 +106,11 @@ public:
     void enqueue(std::string_view task, job_arguments arguments, enqueue_options options,
                  receipt done);
 
-    // Asks a job to stop. True when it was not finished: a waiting job is cancelled when this returns, a running one hears of it
-    // within poll_interval and ends when its handler leaves. False when it was finished. errc::not_found.
+    // Asks a job to stop. True when it was not finished: a waiting job is cancelled when this returns, a running one
+    // hears of it within poll_interval and ends when its handler leaves. False when it was finished. errc::not_found.
     result<bool> cancel(std::string_view id);
-    // Puts a finished job that failed or was cancelled back into its queue, with its counts at zero. False when it is in
-    // another state. errc::not_found.
+    // Puts a finished job that failed or was cancelled back into its queue, with its counts at zero. False when it is
+    // in another state. errc::not_found.
     result<bool> retry(std::string_view id);
 
     // Nothing when there is no such job, or it was finished longer ago than keep_finished.

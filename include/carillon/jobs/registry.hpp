@@ -26,8 +26,8 @@ enum class stop_reason : std::uint8_t {
 };
 
 // What a handler sees of its job. Handlers run on worker threads and may block. All functions are thread-safe, so a
-// handler may share the context with threads that it joins before it returns. It is an interface, so that tests of handlers
-// can bring their own.
+// handler may share the context with threads that it joins before it returns. It is an interface, so that tests of
+// handlers can bring their own.
 class job_context {
 public:
     virtual ~job_context() = default;
@@ -37,7 +37,8 @@ public:
     virtual std::uint32_t attempt() const noexcept = 0;
 
     // How far the job is, 0 to 100 (values outside are cut), with a sentence for people. Cheap enough to call for every
-    // block of a file: at most progress_rate updates a second go out, the last value always does. Never waits for a disk.
+    // block of a file: at most progress_rate updates a second go out, the last value always does. Never waits for a
+    // disk.
     virtual void progress(int percent, std::string_view message = {}) = 0;
 
     virtual stop_reason stopping() const noexcept = 0;
@@ -54,7 +55,8 @@ public:
     virtual logger& log() noexcept = 0;
 };
 
-// Thrown by a handler that wants to be tried again after `delay` rather than after the back-off. Counts as a failed attempt.
+// Thrown by a handler that wants to be tried again after `delay` rather than after the back-off. Counts as a failed
+// attempt.
 class retry_later : public error {
 public:
     retry_later(std::chrono::milliseconds delay, const std::string& why)
@@ -69,33 +71,39 @@ private:
 // code that another try cannot mend (is_permanent) fails the job at once, everything else is tried again.
 using job_handler = std::function<value(job_context&, const job_arguments&)>;
 
-// bad_request, unauthorized, forbidden, not_found, method_not_allowed, conflict, too_large, unsupported_media, invalid, corrupt.
+// bad_request, unauthorized, forbidden, not_found, method_not_allowed, conflict, too_large, unsupported_media,
+// invalid, corrupt.
 bool is_permanent(errc code) noexcept;
 
-// Told of every change of a job, before groups hear of it and before a final state is on disk: what an observer wrote is there
-// when the job is settled. After a crash in between the job runs again, and the observer is told again. Called on the worker
-// thread, on the worker pool's own thread for a progress that waited its turn, or on the thread that cancels a waiting
-// job; never twice at once for one run. What it throws is logged and, for a final state, makes the job be tried again.
+// Told of every change of a job, before groups hear of it and before a final state is on disk: what an observer wrote
+// is there when the job is settled. After a crash in between the job runs again, and the observer is told again.
+// Called on the worker thread, on the worker pool's own thread for a progress that waited its turn, or on the thread
+// that cancels a waiting job; never twice at once for one run. What it throws is logged and, for a final state, makes
+// the job be tried again.
 using job_observer = std::function<void(const job_update&)>;
 
 struct job_options {
     std::string queue = "celery"; // where enqueue() puts it unless told otherwise
-    std::uint32_t attempts_max =
-        4; // runs that may fail, the first one included; 1: never tried again
-    std::uint32_t losses_max = 8; // runs that may end with the death of their worker
-    // Celery's back-off: the n-th retry waits min(retry_delay_max, retry_delay * 2^(n-1)), with jitter a random part of it.
+    // Runs that may fail, the first one included; 1: never tried again.
+    std::uint32_t attempts_max = 4;
+    // Runs that may end with the death of their worker.
+    std::uint32_t losses_max = 8;
+    // Celery's back-off: the n-th retry waits min(retry_delay_max, retry_delay * 2^(n-1)), with jitter a random part of
+    // it.
     std::chrono::milliseconds retry_delay{1'000};
     std::chrono::milliseconds retry_delay_max{600'000};
     bool retry_jitter = true;
     // After this time the context says stop. Zero: no limit. A thread cannot be ended from outside, so there is no hard
     // limit here: a handler that never looks at its context runs as long as it likes.
     std::chrono::milliseconds soft_time_limit{0};
-    double progress_rate = 5; // progress updates a second, at most
-    job_observer observer;    // may be empty
+    // Progress updates a second, at most. One of 100 per cent waits that long for the end of the job, which mostly
+    // follows at once and then takes its place.
+    double progress_rate = 5;
+    job_observer observer; // may be empty
 };
 
-// Name → handler and options. Filled by main() before the first worker starts and not changed afterwards; then any thread
-// may read it. Names are Celery's: `reports.csv`.
+// Name → handler and options. Filled by main() before the first worker starts and not changed afterwards; then any
+// thread may read it. Names are Celery's: `reports.csv`.
 class job_registry {
 public:
     struct entry {

@@ -14,12 +14,12 @@
 namespace carillon {
 
 struct worker_options {
-    std::string name =
-        "celery@%h"; // Celery's -n: %h host name, %n its first part, %d its domain, %% a percent sign
+    // Celery's -n: %h host name, %n its first part, %d its domain, %% a percent sign.
+    std::string name = "celery@%h";
     std::vector<std::string> queues{"celery"}; // Celery's -Q
     std::uint32_t threads = 2;                 // Celery's -c, 1 to 1,024
-    // How long a job stays this worker's without a sign of life. A worker whose process has died is noticed at once; the
-    // lease is for one that stands still. Heartbeats go out every third of it. At least 300 ms.
+    // How long a job stays this worker's without a sign of life. A worker whose process has died is noticed at once;
+    // the lease is for one that stands still. Heartbeats go out every third of it. At least 300 ms.
     std::chrono::milliseconds lease{10'000};
     std::uint32_t ahead_max = 1'000; // short jobs taken before a thread is free; 0: none
 };
@@ -40,8 +40,8 @@ public:
     // that never leave return only when the process ends: a program that means to end then calls std::quick_exit.
     ~worker_pool();
 
-    // Takes no new job, lets the running ones finish until `grace` has passed, then asks them to stop and hands them back,
-    // and waits for them until `deadline`. Called once, by one thread.
+    // Takes no new job, lets the running ones finish until `grace` has passed, then asks them to stop and hands them
+    // back, and waits for them until `deadline`. Called once, by one thread.
     stop_report stop(steady_time grace, steady_time deadline);
     stop_report stop(steady_time deadline) { return stop(now(), deadline); }
 

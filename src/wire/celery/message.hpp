@@ -1,7 +1,8 @@
 // Celery's task message, protocol 2, as a pure function of bytes: headers, properties and body to a struct and back.
 //
-// The three texts are what any broker carries: AMQP as header table, properties and body, Redis inside its envelope. Whatever
-// arrives is an ordinary outcome: decode() refuses what Celery's own worker would stumble over. docs/protocols/celery-message.md.
+// The three texts are what any broker carries: AMQP as header table, properties and body, Redis inside its envelope.
+// Whatever arrives is an ordinary outcome: decode() refuses what Celery's own worker would stumble over.
+// docs/protocols/celery-message.md.
 #pragma once
 
 #include <cstdint>

@@ -242,8 +242,8 @@ class HostileRequests(JudgeCase):
             self.assertLess(self.ask("POST", "/bench/x/", header, body=b"x").status, 300)
 
     def test_paths_that_climb_find_nothing(self):
-        for path in ("/static/../../etc/passwd", "/static/%2e%2e/%2e%2e/etc/passwd", "/static/..%2f..%2fetc%2fpasswd",
-                     "//etc/passwd", "/static//etc/passwd", "/static/%00", "/static/..\\..\\etc\\passwd"):
+        for path in ("/assets/../../etc/passwd", "/assets/%2e%2e/%2e%2e/etc/passwd", "/assets/..%2f..%2fetc%2fpasswd",
+                     "//etc/passwd", "/assets//etc/passwd", "/assets/%00", "/assets/..\\..\\etc\\passwd"):
             with self.subTest(path):
                 answer = self.ask("GET", path)
                 self.assertIn(answer.status, (400, 404), answer)
@@ -323,6 +323,14 @@ class HostileSilence(JudgeCase):
         clients = [RawHttp(self.address) for _ in range(200)]
         self.assert_honest_client_is_served()
         self.assert_ended_in_time(clients, begin, self.handshake_seconds)
+
+    def test_first_client_after_a_long_quiet_is_served(self):
+        begin = time.monotonic()
+        wait_until(lambda: time.monotonic() - begin > self.handshake_seconds + 2, 60, "a quiet while has passed")
+        for _ in range(4):
+            with self.websocket() as client:
+                client.send_text("good morning")
+                self.assertEqual(client.event(5), ("message", b"good morning", False))
 
     def test_slowloris_gains_no_time_by_trickling(self):
         begin = time.monotonic()

@@ -140,8 +140,8 @@ class Curl(JudgeCase):
     def asset(self):
         """The URL of a static file that the page at / uses."""
         page = curl(self.server.url("/")).decode()
-        found = re.search(r'(?:src|href)="(/static/[^"]+\.(?:js|css))"', page)
-        self.assertIsNotNone(found, "the page at / uses no static file")
+        found = re.search(r'(?:src|href)="(/assets/[^"]+\.(?:js|css))"', page)
+        self.assertIsNotNone(found, "the page at / uses no asset")
         return self.server.url(found.group(1))
 
     def test_get_and_head_agree(self):
@@ -213,7 +213,7 @@ class UnixSocket(unittest.TestCase):
     def test_curl_and_websocket_over_a_unix_socket(self):
         with tempfile.TemporaryDirectory() as folder:
             path = f"{folder}/carillon.sock"
-            with CarillonProcess("--bench", "--bind", f"unix:{path}", demo=False):
+            with CarillonProcess("--bench", "--bind", f"unix:{path}", demo=False) as server:
                 self.assertEqual(head_of(curl("-i", "--unix-socket", path, "http://localhost/healthz"))[0], 200)
                 raw = socket.socket(socket.AF_UNIX)
                 raw.connect(path)
@@ -224,7 +224,8 @@ class UnixSocket(unittest.TestCase):
                     code, _ = asyncio.run(echo_with(websockets.unix_connect, path, f"ws://localhost{ECHO}",
                                                     origin="http://localhost"))
                     self.assertEqual(code, 1000)
-            self.assertFalse(pathlib.Path(path).exists(), "the socket's file is left behind")
+                self.assertEqual(server.stop(), 0)
+                self.assertFalse(pathlib.Path(path).exists(), "the socket's file is left behind")
 
 
 class Tls(unittest.TestCase):

@@ -64,7 +64,7 @@ class KilledWorkers(unittest.TestCase):
 class RestartedServer(unittest.TestCase):
     """The job goes on, and a page that comes back sees at once where it stands."""
 
-    def watch_through(self, how, expected_end):
+    def watch_through(self, how, expected_end, welcome):
         with CarillonProcess("--workers", "1") as server:
             job = start_demo(server, 12, 0.3)
             with Watcher(server, job) as page:
@@ -78,18 +78,21 @@ class RestartedServer(unittest.TestCase):
             server.start()
             with Watcher(server, job) as page:
                 present = page.frame(2)
-                self.assertIn(present["status"], ("started", "in_progress"))
-                rest = page.frames_until(lambda frame: frame["status"] in FINAL, 40)
-            self.assertEqual((rest[-1]["status"], rest[-1]["progress"]), ("completed", 100))
+                self.assertIn(present["status"], welcome)
+                last = present
+                if present["status"] not in FINAL:
+                    last = page.frames_until(lambda frame: frame["status"] in FINAL, 40)[-1]
+            self.assertEqual((last["status"], last["progress"]), ("completed", 100))
             self.assertEqual(state(server, job)["status"], "completed")
             with Watcher(server, job) as late:
                 self.assertEqual(late.frame(2)["status"], "completed")
 
     def test_after_sigterm(self):
-        self.watch_through("stop", [("close", 1012), ("end", "eof")])
+        # A server that is asked to stop may finish its job first, or hand it back.
+        self.watch_through("stop", [("close", 1012), ("end", "eof")], ("started", "in_progress", "completed"))
 
     def test_after_kill_9(self):
-        self.watch_through("kill", [])
+        self.watch_through("kill", [], ("started", "in_progress"))
 
     def test_job_of_a_killed_worker_process_is_finished_by_another_and_shown_live(self):
         with CarillonProcess("--workers", "0") as server:

@@ -75,7 +75,9 @@ class JudgeCase(unittest.TestCase):
             try:
                 taken += client.sock.send(view[taken:taken + (1 << 18)])
             except BlockingIOError:
-                select.select([], [client.sock], [], 0.1)
+                poll = select.poll()
+                poll.register(client.sock, select.POLLOUT)
+                poll.poll(100)
             except OSError:
                 break
         return taken

@@ -7,6 +7,13 @@ import time
 CHUNK = 65536
 
 
+def wait_for(sock, seconds, writing=False):
+    """Waits until the socket can be read (or written); False where neither came in time. Any number of descriptors."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN | (select.POLLOUT if writing else 0))
+    return bool(poll.poll(max(seconds, 0) * 1000))
+
+
 class Answer:
     """Status, headers (names in lower case; a repeated one is joined by ", ") and body."""
 
@@ -37,7 +44,7 @@ class RawHttp:
 
     def _more(self, deadline):
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+        if left <= 0 or not wait_for(self.sock, left):
             raise TimeoutError(f"no answer in time, so far: {self.buffer[:300]!r}")
         try:
             got = self.sock.recv(CHUNK)

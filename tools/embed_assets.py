@@ -56,8 +56,9 @@ def render(dist: pathlib.Path, header: str, namespace: str) -> str:
     return (
         f"// Written by tools/embed_assets.py; not to be edited.\n#include \"{header}\"\n\n"
         f"namespace {namespace} {{\nnamespace {{\n\nusing carillon::as_bytes;\n\n{''.join(data)}\n}} // namespace\n\n"
-        f"std::span<const carillon::asset> assets() {{\n    static const carillon::asset table[] = {{\n"
-        f"{''.join(rows)}    }};\n    return table;\n}}\n\n}} // namespace {namespace}\n"
+        f"std::span<const carillon::asset> assets() {{\n"
+        f"    static const carillon::asset table[] = {{\n{''.join(rows)}    }};\n"
+        f"    return table;\n}}\n\n}} // namespace {namespace}\n"
     )
 
 

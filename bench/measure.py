@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures every row of docs/performance.md: this server beside the bare kernel, interleaved, medians of several rounds.
+"""Measures every row of docs/performance.md: this server beside the bare kernel, interleaved, medians of rounds.
 
     bench/measure.py --wsload PATH [--rounds 3] [--rows one,echo] [--json FILE]
 
@@ -14,16 +14,14 @@ import json
 import pathlib
 import platform
 import re
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-START_SECONDS = 20
+sys.path.insert(0, str(ROOT / "tests/scenarios"))
+
+from carillon_process import CarillonProcess
 
 
 class Row:
@@ -39,7 +37,8 @@ ROWS = {
     "one": Row("1,000 subscribers, one at a time, µs", "fanout", ["--conns", "1000", "--messages", "1000"],
                FANOUT, "<= 1.1 x kernel"),
     "sixteen": Row("1,000, sixteen under way, µs", "fanout",
-                   ["--conns", "1000", "--messages", "1600", "--warmup", "32", "--window", "16", "--publish-depth", "16"],
+                   ["--conns", "1000", "--messages", "1600", "--warmup", "32", "--window", "16",
+                    "--publish-depth", "16"],
                    FANOUT, "<= 0.5", gathered=16),
     "many": Row("10,000 subscribers, µs", "fanout", ["--conns", "10000", "--messages", "100", "--warmup", "5"],
                 FANOUT, "<= 1.1 x kernel"),
@@ -53,78 +52,44 @@ ROWS = {
 
 
 class Server:
-    """A running server: where its clients go, and its process."""
+    """A running server: its process, and where its clients go."""
 
-    def __init__(self, process, port, paths):
-        self.process, self.port, self.paths = process, port, paths
+    def __init__(self, pid, port, paths):
+        self.pid, self.port, self.paths = pid, port, paths
 
     def url(self, scheme, what):
         return f"{scheme}://127.0.0.1:{self.port}{self.paths[what]}"
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until_healthy(process, port):
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise SystemExit(f"the server ended with status {process.returncode} instead of serving")
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.02)  # nobody tells when a listener appears
-    raise SystemExit(f"the server did not answer /healthz within {START_SECONDS} s")
-
-
-@contextlib.contextmanager
-def ended_with(process):
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 @contextlib.contextmanager
 def carillon(options):
-    with tempfile.TemporaryDirectory(prefix="carillon-measure-") as data:
-        port = free_port()
-        command = [options.binary, "serve", "--bench", "--bind", f"127.0.0.1:{port}", "--data-dir", data]
-        with open(pathlib.Path(data) / "log", "wb") as log:
-            process = subprocess.Popen(command + options.serve, stdout=log, stderr=log)
-            with ended_with(process):
-                wait_until_healthy(process, port)
-                paths = {"subscribe": "/ws/bench/load/", "publish": "/bench/load/", "echo": "/ws/echo/"}
-                yield Server(process, port, paths)
+    with CarillonProcess("--bench", *options.serve, demo=False, binary=options.binary) as process:
+        paths = {"subscribe": "/ws/bench/load/", "publish": "/bench/load/", "echo": "/ws/echo/"}
+        yield Server(process.pid, process.port, paths)
 
 
 @contextlib.contextmanager
 def kernel(options, gathered):
     command = [options.wsload, "rawserver", "--port", "0", "--coalesce", str(gathered)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    with ended_with(process), process.stdout:
-        line = process.stdout.readline()
-        port = re.search(r"port=(\d+)", line)
-        if not port:
-            raise SystemExit(f"rawserver said {line!r} instead of its port")
-        yield Server(process, int(port.group(1)), {"subscribe": "/sub", "publish": "/publish", "echo": "/echo"})
+    with process.stdout:
+        try:
+            line = process.stdout.readline()
+            port = re.search(r"port=(\d+)", line)
+            if not port:
+                raise SystemExit(f"rawserver said {line!r} instead of its port")
+            paths = {"subscribe": "/sub", "publish": "/publish", "echo": "/echo"}
+            yield Server(process.pid, int(port.group(1)), paths)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def figures(tool, row, server):
     """Runs one measurement and returns its JSON."""
     own = pathlib.Path(tool).name == "carillon-bench"
     url = server.url("ws", "echo" if row.test == "echo" else "subscribe")
-    command = [tool, row.test, "--url", url, "--server-pid", str(server.process.pid), *row.arguments]
+    command = [tool, row.test, "--url", url, "--server-pid", str(server.pid), *row.arguments]
     if row.test == "fanout":
         command += ["--publish-url", server.url("http", "publish")]
     if row.test == "idle":
@@ -209,7 +174,8 @@ def main():
     parser.add_argument("--wsload", help="a second load generator, whose rawserver is the kernel's row")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", default=",".join(ROWS), help=f"some of {','.join(ROWS)}")
-    parser.add_argument("--serve", action="append", default=[], help="one more argument of serve, as --serve=--threads=1")
+    parser.add_argument("--serve", action="append", default=[],
+                        help="one more argument of serve, as --serve=--threads=1")
     parser.add_argument("--json", help="writes every figure of every run into that file")
     options = parser.parse_args()
     rows = options.rows.split(",")

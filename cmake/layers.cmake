@@ -12,10 +12,16 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     add_compile_options(-fpch-preprocess)
 endif()
 
+# doctest itself takes seconds to compile: once for all programs.
+if(CARILLON_TESTS)
+    add_library(doctest_main OBJECT ${CMAKE_SOURCE_DIR}/cmake/doctest_main.cpp)
+    target_include_directories(doctest_main SYSTEM PRIVATE ${DOCTEST_INCLUDE})
+endif()
+
 # Test sources of any target: one doctest program, registered with ctest.
 function(carillon_test target)
     cmake_parse_arguments(T "" "" "SOURCES;LINK" ${ARGN})
-    add_executable(${target} ${T_SOURCES} ${CMAKE_SOURCE_DIR}/cmake/doctest_main.cpp)
+    add_executable(${target} ${T_SOURCES} $<TARGET_OBJECTS:doctest_main>)
     target_include_directories(${target} SYSTEM PRIVATE ${DOCTEST_INCLUDE})
     target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(${target} PRIVATE ${T_LINK} Threads::Threads)

@@ -38,15 +38,9 @@ bool feed(request_parser& parser, std::string_view piece, outcome& out) {
     for (;;) {
         const auto e = parser.next(input);
         switch (e.kind) {
-        case what::need_more:
-            fuzz::must(input.empty(), "need_more takes all input");
-            return true;
-        case what::head:
-            note_head(parser.head(), out.requests);
-            break;
-        case what::body:
-            out.requests += as_text(e.body);
-            break;
+        case what::need_more: fuzz::must(input.empty(), "need_more takes all input"); return true;
+        case what::head: note_head(parser.head(), out.requests); break;
+        case what::body: out.requests += as_text(e.body); break;
         case what::end:
             out.requests += "\nend\n";
             parser.restart();

@@ -5,10 +5,9 @@
 
 #include <span>
 
-namespace carillon::web {
+namespace showcase {
 
-// Pages ("/", "/reports/") and hashed files ("/assets/…"), sorted by path. A page holds the text
-// __CARILLON_DEMO__ once; the server replaces it by 1 (started with --demo) or 0.
-std::span<const asset> showcase_assets();
+// Pages ("/", "/reports/") and hashed files ("/assets/…"), sorted by path.
+std::span<const carillon::asset> assets();
 
-} // namespace carillon::web
+} // namespace showcase

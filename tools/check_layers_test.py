@@ -75,6 +75,7 @@ class Layers(SampleTree):
 
     def test_an_outside_header_that_nobody_listed_is_refused(self):
         self.refused("src/web/a.cpp", "#include <somelib/thing.hpp>\n", "not in the table")
+        self.refused("src/web/a.cpp", "#include <somelib.h>\n", "not in the table")
 
     def test_tests_may_use_their_framework_and_an_independent_client(self):
         self.accepted("src/net/a_test.cpp", "#include <boost/beast/websocket.hpp>\n#include <doctest/doctest.h>\n")
@@ -88,6 +89,13 @@ class Layers(SampleTree):
     def test_the_library_does_not_see_the_showcase(self):
         self.write("showcase/reports/job.hpp", "// A job.\n#pragma once\n")
         self.refused("src/app/a.cpp", '#include "showcase/reports/job.hpp"\n', "nothing of the showcase")
+
+    def test_a_main_file_composes_what_lies_beside_it(self):
+        self.write("showcase/assets.hpp", "// Assets.\n#pragma once\n")
+        self.write("showcase/reports/pages.hpp", '// Pages.\n#pragma once\n#include "showcase/assets.hpp"\n')
+        self.accepted("showcase/main.cpp", '#include "reports/pages.hpp"\n')
+        self.write("showcase/assets.cpp", '#include "reports/pages.hpp"\n')
+        self.assertEqual(len(check_layers.check(self.root)), 2)
 
     def test_folders_inside_a_layer_have_no_cycle(self):
         self.write("src/wire/ws/a.hpp", '// A.\n#pragma once\n#include "wire/http/b.hpp"\n')

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turns a folder of built pages into one C++ source: a table of path, type, ETag, bytes and gzip bytes.
 
-usage: embed_assets.py DIST OUTPUT.cpp --header assets.hpp --function showcase_assets
+usage: embed_assets.py DIST OUTPUT.cpp --header assets.hpp --namespace showcase
 
 DIST holds index.json: a list of {"path", "file", "type", "immutable"}. The bytes become string literals: 280 KB of
 files compile in 0.2 s, and the source is all that a compiler cache needs to see. Prints nothing but errors.
@@ -40,7 +40,7 @@ def compressed(content: bytes, content_type: str) -> bytes:
     return small if len(small) < len(content) else b""
 
 
-def render(dist: pathlib.Path, header: str, function: str) -> str:
+def render(dist: pathlib.Path, header: str, namespace: str) -> str:
     entries = sorted(json.loads((dist / "index.json").read_text()), key=lambda entry: entry["path"])
     data, rows = [], []
     for number, entry in enumerate(entries):
@@ -55,9 +55,9 @@ def render(dist: pathlib.Path, header: str, function: str) -> str:
         )
     return (
         f"// Written by tools/embed_assets.py; not to be edited.\n#include \"{header}\"\n\n"
-        f"namespace carillon::web {{\nnamespace {{\n\n{''.join(data)}\n}} // namespace\n\n"
-        f"std::span<const asset> {function}() {{\n    static const asset table[] = {{\n{''.join(rows)}    }};\n"
-        f"    return table;\n}}\n\n}} // namespace carillon::web\n"
+        f"namespace {namespace} {{\nnamespace {{\n\nusing carillon::as_bytes;\n\n{''.join(data)}\n}} // namespace\n\n"
+        f"std::span<const carillon::asset> assets() {{\n    static const carillon::asset table[] = {{\n"
+        f"{''.join(rows)}    }};\n    return table;\n}}\n\n}} // namespace {namespace}\n"
     )
 
 
@@ -66,9 +66,9 @@ def main() -> int:
     parser.add_argument("dist", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument("--header", default="assets.hpp")
-    parser.add_argument("--function", default="showcase_assets")
+    parser.add_argument("--namespace", default="showcase")
     arguments = parser.parse_args()
-    source = render(arguments.dist, arguments.header, arguments.function)
+    source = render(arguments.dist, arguments.header, arguments.namespace)
     # An unchanged source keeps its time, so that nothing is compiled again.
     if not arguments.output.exists() or arguments.output.read_text() != source:
         arguments.output.write_text(source)

@@ -18,7 +18,7 @@ READER = """
 #include <cstdio>
 #include <string>
 int main() {
-    for (const carillon::web::asset& a : carillon::web::showcase_assets()) {
+    for (const carillon::asset& a : showcase::assets()) {
         std::printf("%s|%s|%d|", std::string(a.path).c_str(), std::string(a.etag).c_str(), a.immutable);
         for (auto part : {a.content, a.gzip}) {
             for (std::byte b : part)
@@ -43,7 +43,7 @@ class EmbeddedFilesComeOutAgain(unittest.TestCase):
 
     def embed(self, entries):
         (self.dist / "index.json").write_text(json.dumps(entries))
-        return embed_assets.render(self.dist, "assets.hpp", "showcase_assets")
+        return embed_assets.render(self.dist, "assets.hpp", "showcase")
 
     def test_every_byte_survives_the_compiler(self):
         hostile = bytes(range(256)) * 3 + b'??/ "quoted" \\n \x001234 */ // ' + b"repeat " * 100

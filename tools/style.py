@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+from mend_comments import mended
 from source_files import ROOT, source_files
 from tidy import CPP, DATA, is_script
 
@@ -27,6 +28,14 @@ def shell_files():
     return found
 
 
+def mend(files):
+    """Makes comments fit before the formatter sees them: it would break the code in front of a long one."""
+    for path in (ROOT / name for name in files):
+        text = path.read_text(encoding="utf-8")
+        if mended(text) != text:
+            path.write_text(mended(text), encoding="utf-8")
+
+
 def tool(*names):
     """The first of these programs that is installed; formatting differs between releases, so only these will do."""
     found = next((name for name in names if shutil.which(name)), None)
@@ -37,9 +46,11 @@ def tool(*names):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fix", action="store_true", help="format the files in place")
+    parser.add_argument("--fix", action="store_true", help="format the files in place, and make long comments fit")
     options = parser.parse_args()
     files, scripts = cpp_files(), shell_files()
+    if options.fix:
+        mend(files)
     mode = ["-i"] if options.fix else ["--dry-run", "-Werror"]
     formatted = subprocess.run([tool(*FORMATTERS), "--style=file", *mode, *files], cwd=ROOT, check=False)
     linted = subprocess.run([tool("shellcheck"), "-x", *scripts], cwd=ROOT, check=False) if scripts else None

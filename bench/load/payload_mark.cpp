@@ -6,40 +6,28 @@ namespace carillon::bench {
 
 namespace {
 
-// The number behind `name`: only quotes, backslashes, blanks and one separator may stand between.
-// `at` moves behind it.
-template <class Number>
-bool read_number(std::string_view text, std::size_t& at, std::string_view name, Number& number) {
-    std::size_t from = text.find(name, at);
-    if (from == std::string_view::npos)
-        return false;
-    from = text.find_first_not_of("\\\" :=", from + name.size());
-    if (from == std::string_view::npos)
-        return false;
-    auto [end, failed] = std::from_chars(text.data() + from, text.data() + text.size(), number);
-    at = static_cast<std::size_t>(end - text.data());
-    return failed == std::errc{};
-}
+constexpr std::string_view time_name = "ts=", sequence_name = " seq=";
 
 } // namespace
 
 void write_mark(std::string& out, payload_mark mark, std::size_t bytes) {
-    constexpr std::string_view tail = "\"}";
-    out = "{\"ts\":" + std::to_string(mark.sent_ns) + ",\"seq\":" + std::to_string(mark.sequence) +
-          ",\"pad\":\"";
-    if (out.size() + tail.size() < bytes)
-        out.append(bytes - out.size() - tail.size(), 'x');
-    out += tail;
+    out = "ts=" + std::to_string(mark.sent_ns) + " seq=" + std::to_string(mark.sequence) + " ";
+    if (out.size() < bytes)
+        out.append(bytes - out.size(), 'x');
 }
 
 std::optional<payload_mark> find_mark(std::string_view text) noexcept {
-    // `ts` alone would also be found inside other words; a quote stands before it, escaped or not.
-    for (std::size_t at = text.find("\"ts"); at != std::string_view::npos;
-         at = text.find("\"ts", at + 1)) {
+    const char* end = text.data() + text.size();
+    for (std::size_t at = text.find(time_name); at != std::string_view::npos;
+         at = text.find(time_name, at + 1)) {
         payload_mark mark{};
-        std::size_t end = at;
-        if (read_number(text, end, "ts", mark.sent_ns) &&
-            read_number(text, end, "seq", mark.sequence))
+        auto [behind, failed] =
+            std::from_chars(text.data() + at + time_name.size(), end, mark.sent_ns);
+        std::string_view rest(behind, static_cast<std::size_t>(end - behind));
+        if (failed != std::errc{} || !rest.starts_with(sequence_name))
+            continue;
+        rest.remove_prefix(sequence_name.size());
+        if (std::from_chars(rest.data(), end, mark.sequence).ec == std::errc{})
             return mark;
     }
     return std::nullopt;

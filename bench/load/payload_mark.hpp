@@ -1,6 +1,5 @@
-// payload_mark: when a message was published and its number, written into its text and found again
-// in whatever a server makes of that text: alone, as a JSON string, or as a member of a larger
-// object.
+// payload_mark: when a message was published and its number, written into its text and found again in whatever a server
+// makes of that text: alone, or as a string inside JSON.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +14,10 @@ struct payload_mark {
     std::uint32_t sequence;
 };
 
-// Makes `out` a JSON object with the mark, filled up to that many bytes:
-// {"ts":1,"seq":2,"pad":"xx"}.
+// Makes `out` a text with the mark, filled up to that many bytes: "ts=1 seq=2 xxxx".
 void write_mark(std::string& out, payload_mark mark, std::size_t bytes);
 
-// Finds the mark; quotes may be escaped, blanks may follow colons. Nothing where there is none.
+// Finds the mark, wherever in the text. Nothing where there is none.
 std::optional<payload_mark> find_mark(std::string_view text) noexcept;
 
 } // namespace carillon::bench

@@ -301,12 +301,11 @@ export class Connection<In = unknown, Out = unknown> {
     this.#attempt();
   }
 
+  /** From here on the socket's events are no longer ours. */
   #drop(code: number, reason: string): void {
-    this.#clearTimers();
     const socket = this.#socket;
     this.#socket = null;
     if (socket) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
       try {
         socket.close(code, reason);
       } catch {

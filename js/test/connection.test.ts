@@ -139,6 +139,34 @@ test("messages sent while the socket is closing wait for the next opening", () =
   assert.deepEqual(world.last.sent, ['"kept"']);
 });
 
+test("a socket that dies while the queue leaves keeps the rest of the queue", () => {
+  const { world, connection } = open();
+  [1, 2, 3].forEach((n) => connection.send(n));
+  const first = world.last;
+  const send = first.send.bind(first);
+  first.send = (data) => {
+    send(data);
+    first.readyState = 2;
+  };
+  first.accept();
+  assert.deepEqual(first.sent, ["1"]);
+  assert.equal(connection.queued, 2);
+  first.lose();
+  world.clock.advance(300);
+  world.last.accept();
+  assert.deepEqual(world.last.sent, ["2", "3"]);
+});
+
+test("close drops the queue, and reconnect does not bring it back", () => {
+  const { world, connection } = open();
+  connection.send("old");
+  connection.close();
+  assert.equal(connection.queued, 0);
+  connection.reconnect();
+  world.last.accept();
+  assert.deepEqual(world.last.sent, []);
+});
+
 test("a server that goes away at the very opening is found again", () => {
   const { world, connection, phases } = open();
   world.last.accept();
@@ -230,6 +258,18 @@ test("a restarting server is sought within three seconds, spread over the client
   assert.equal(wait(0, 1013), 5000);
   assert.equal(wait(0.9999, 1013), 10000);
   assert.equal(wait(0.5, 4408), 300);
+});
+
+test("a server that restarts again and again is sought with growing waits", () => {
+  const { world, connection } = open();
+  const waits: number[] = [];
+  for (let i = 0; i < 4; ++i) {
+    world.last.accept();
+    world.last.lose(1012);
+    waits.push((connection.state as { retryAt: number }).retryAt - world.clock.now());
+    world.clock.advance(waits[i] as number);
+  }
+  assert.deepEqual(waits, [1600, 550, 1050, 2050]);
 });
 
 test("a policy of the application decides instead", () => {

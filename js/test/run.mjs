@@ -27,6 +27,7 @@ await build({
 const files = tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));
 const run = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...files], {
   stdio: "inherit",
+  timeout: 180_000,
   env: { ...process.env, CARILLON_SOURCE_DIR: join(here, "..", "..") },
 });
 process.exit(run.status ?? 1);

@@ -47,12 +47,9 @@ std::string shown(std::string_view text) {
 // A number of a column as its type shows it.
 value shown_number(double number, const cell_tally& tally) {
     switch (tally.type()) {
-    case cell_kind::date:
-        return format_date(number);
-    case cell_kind::datetime:
-        return format_datetime(number, tally.all_have_zone());
-    default:
-        return number;
+    case cell_kind::date: return format_date(number);
+    case cell_kind::datetime: return format_datetime(number, tally.all_have_zone());
+    default: return number;
     }
 }
 

@@ -115,12 +115,8 @@ void csv_reader::feed(std::string_view piece) {
             }
             state_ = state::plain;
             [[fallthrough]];
-        case state::plain:
-            p = read_plain(p, end);
-            break;
-        case state::quoted:
-            p = read_quoted(p, end);
-            break;
+        case state::plain: p = read_plain(p, end); break;
+        case state::quoted: p = read_quoted(p, end); break;
         case state::quote_seen:
             if (*p == '"') {
                 append(p, p + 1);
@@ -130,25 +126,20 @@ void csv_reader::feed(std::string_view piece) {
                 state_ = state::plain;
             }
             break;
-        case state::stopped:
-            return;
+        case state::stopped: return;
         }
     }
 }
 
 bool csv_reader::finish() {
     switch (state_) {
-    case state::quoted:
-        return false;
+    case state::quoted: return false;
     case state::cell_start:
     case state::plain:
-    case state::quote_seen:
-        end_row('\n');
-        break;
+    case state::quote_seen: end_row('\n'); break;
     case state::row_start:
     case state::after_return:
-    case state::stopped:
-        break;
+    case state::stopped: break;
     }
     return true;
 }

@@ -14,7 +14,7 @@ frequent_values::frequent_values(std::size_t counters)
 
 std::size_t frequent_values::slot_of(std::uint64_t hash) const noexcept {
     const std::size_t mask = slots_.size() - 1;
-    std::size_t at = hash & mask;
+    std::size_t at = places_.first(hash, slots_.size());
     while (slots_[at] != 0 && counters_[slots_[at] - 1u].hash != hash)
         at = (at + 1) & mask;
     return at;

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "reports/value_table.hpp"
+
 namespace showcase::reports {
 
 class frequent_values {
@@ -36,6 +38,7 @@ private:
     void rebuild_slots();
 
     std::size_t counters_max_;
+    slot_places places_;
     std::vector<std::uint16_t> slots_; // index of the counter plus one; 0 is free
     std::vector<counter> counters_;
     std::uint64_t error_ = 0;

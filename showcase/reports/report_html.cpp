@@ -61,14 +61,10 @@ std::string scalar_text(const carillon::value& v, cell_kind type) {
 
 std::string delimiter_text(char delimiter) {
     switch (delimiter) {
-    case ',':
-        return "commas";
-    case ';':
-        return "semicolons";
-    case '\t':
-        return "tabs";
-    default:
-        return "bars";
+    case ',': return "commas";
+    case ';': return "semicolons";
+    case '\t': return "tabs";
+    default: return "bars";
     }
 }
 

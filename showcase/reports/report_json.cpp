@@ -1,4 +1,5 @@
 #include <array>
+#include <utility>
 
 #include "reports/report.hpp"
 
@@ -23,6 +24,9 @@ value column_value(const column_report& c) {
     array top;
     for (const report_value& t : c.top)
         top.push_back(object{{"value", t.value}, {"count", t.count}});
+    value deviation;
+    if (c.stddev)
+        deviation = *c.stddev;
     object out{{"name", c.name},
                {"type", name_of(c.type)},
                {"count", c.count},
@@ -32,7 +36,7 @@ value column_value(const column_report& c) {
                {"min", c.min},
                {"max", c.max},
                {"mean", c.mean},
-               {"stddev", c.stddev ? value(*c.stddev) : value()},
+               {"stddev", std::move(deviation)},
                {"q1", c.q1},
                {"median", c.median},
                {"q3", c.q3},

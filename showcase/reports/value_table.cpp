@@ -1,6 +1,7 @@
 #include "reports/value_table.hpp"
 
 #include <algorithm>
+#include <random>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -15,13 +16,21 @@ std::uint64_t hash_of(std::string_view text) noexcept {
     return XXH3_64bits(text.data(), text.size());
 }
 
+slot_places::slot_places() {
+    static const std::uint64_t drawn = [] {
+        std::random_device source;
+        return std::uint64_t{source()} << 32 | source();
+    }();
+    multiplier_ = drawn | 1;
+}
+
 value_table::value_table(memory_budget& budget) : budget_(&budget), slots_(16) {}
 
 value_table::~value_table() { budget_->give(taken_); }
 
 std::size_t value_table::slot_of(std::uint64_t hash) const noexcept {
     const std::size_t mask = slots_.size() - 1;
-    std::size_t at = hash & mask;
+    std::size_t at = places_.first(hash, slots_.size());
     while (slots_[at] != 0 && entries_[slots_[at] - 1u].hash != hash)
         at = (at + 1) & mask;
     return at;
@@ -59,6 +68,15 @@ bool value_table::make_room(std::size_t text_size) {
         texts_.reserve(texts_.size() + more);
     }
     return entries_.size() * 4 < slots_.size() * 3 || grow_slots();
+}
+
+std::size_t value_table::longest_walk() const noexcept {
+    std::size_t longest = 0;
+    for (const entry& e : entries_) {
+        const std::size_t walk = slot_of(e.hash) - places_.first(e.hash, slots_.size());
+        longest = std::max(longest, walk & (slots_.size() - 1));
+    }
+    return longest;
 }
 
 bool value_table::add(std::string_view text, std::uint64_t hash) {

@@ -46,9 +46,12 @@ export function percent(part: number, whole: number): string {
   return share < 0.1 ? "< 0.1 %" : `${share.toFixed(share < 10 && share % 1 !== 0 ? 1 : 0)} %`;
 }
 
-/** 0.4 s, 12 s, 3 min 20 s, 2 h 5 min. */
+/** 40 ms, 4.2 s, 12 s, 3 min 20 s, 2 h 5 min. */
 export function duration(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds / 1000);
+  if (seconds < 1) {
+    return `${Math.round(seconds * 1000)} ms`;
+  }
   if (seconds < 10) {
     return `${seconds.toFixed(1)} s`;
   }

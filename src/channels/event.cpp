@@ -1,5 +1,7 @@
 #include <carillon/channels/event.hpp>
 
+#include <algorithm>
+
 #include <carillon/wire/json.hpp>
 
 namespace carillon {
@@ -14,6 +16,7 @@ struct event::body {
     };
 
     std::string type;
+    std::string handler;
     object members;
     mutable std::atomic<const encoding*> encodings{nullptr};
 
@@ -25,12 +28,14 @@ struct event::body {
 
 event::event(std::string type, object members) {
     auto made = std::make_shared<body>();
+    made->handler = handler_name(type);
     made->type = std::move(type);
     made->members = std::move(members);
     body_ = std::move(made);
 }
 
 std::string_view event::type() const noexcept { return body_->type; }
+const std::string& event::handler() const noexcept { return body_->handler; }
 const object& event::members() const noexcept { return body_->members; }
 
 const value& event::operator[](std::string_view name) const noexcept {
@@ -84,6 +89,12 @@ void event::keep(const projection& shown, std::uint32_t variant, shared_frame en
     auto* made = new body::encoding{&shown, variant, std::move(encoding), body_->encodings.load()};
     while (!body_->encodings.compare_exchange_weak(made->next, made, std::memory_order_acq_rel)) {
     }
+}
+
+std::string handler_name(std::string_view event_type) {
+    std::string name(event_type);
+    std::ranges::replace(name, '.', '_');
+    return name;
 }
 
 bool is_reserved_event_type(std::string_view type) noexcept {

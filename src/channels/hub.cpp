@@ -69,6 +69,8 @@ void hub::publish(std::string_view group, const event& e) {
         };
         if (target == here)
             target->events().defer(std::move(deliver));
+        else if (here)
+            here->post_later(*target, net::as_posted(std::move(deliver)));
         else
             target->events().post(std::move(deliver));
     }

@@ -133,6 +133,27 @@ std::string listener::name() const {
     return where_.host + ":" + std::to_string(ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port));
 }
 
+// --- peers -------------------------------------------------------------------------------------------------------------
+
+peer_name::peer_name(const sockaddr_storage& address) noexcept : family_(address.ss_family) {
+    if (family_ == AF_INET) {
+        const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+        port_ = ntohs(v4.sin_port);
+        std::memcpy(bytes_.data(), &v4.sin_addr, sizeof v4.sin_addr);
+    } else if (family_ == AF_INET6) {
+        const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+        port_ = ntohs(v6.sin6_port);
+        std::memcpy(bytes_.data(), &v6.sin6_addr, sizeof v6.sin6_addr);
+    }
+}
+
+std::string peer_name::address() const {
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    if (family_ == AF_INET || family_ == AF_INET6)
+        ::inet_ntop(family_, bytes_.data(), text.data(), text.size());
+    return text.data();
+}
+
 // --- accepting ---------------------------------------------------------------------------------------------------------
 
 // One shard's share of one listening socket.
@@ -147,9 +168,11 @@ public:
     void on_ready(std::uint32_t) noexcept override {
         constexpr int batch = 32; // then others get their turn
         for (int i = 0; i < batch; ++i) {
-            unique_fd fd(::accept4(listening_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+            sockaddr_storage address{};
+            socklen_t size = sizeof address;
+            unique_fd fd(::accept4(listening_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
             if (fd)
-                take(std::move(fd));
+                take(std::move(fd), peer_name(address));
             else if (errno == EMFILE || errno == ENFILE)
                 return refuse_one();
             else if (errno == EAGAIN)
@@ -160,7 +183,7 @@ public:
     void stop() noexcept { home_.events().unwatch(listening_); }
 
 private:
-    void take(unique_fd fd) {
+    void take(unique_fd fd, const peer_name& who) {
         if (owner_.connections() >= home_.limit().connections_max) {
             owner_.refused_.add();
             return;
@@ -171,14 +194,14 @@ private:
         auto& target = home_.connections() > other.connections() + slack ? other : home_;
         target.reserve_connection();
         if (&target == &home_)
-            return settle_in(home_, std::move(fd), owner_);
-        target.events().post([&target, raw = fd.release(), &owner = owner_] {
-            settle_in(target, unique_fd(raw), owner);
+            return settle_in(home_, std::move(fd), who, owner_);
+        target.events().post([&target, raw = fd.release(), who, &owner = owner_] {
+            settle_in(target, unique_fd(raw), who, owner);
         });
     }
 
-    static void settle_in(shard& target, unique_fd fd, const server& owner) {
-        target.adopt(std::make_unique<connection>(target, std::move(fd), owner.tls_, owner.first_protocol_(target)));
+    static void settle_in(shard& target, unique_fd fd, const peer_name& who, const server& owner) {
+        target.adopt(std::make_unique<connection>(target, std::move(fd), owner.tls_, owner.first_protocol_(who)));
     }
 
     // Out of descriptors: the spare one lets us take the connection off the queue and close it, instead of
@@ -186,7 +209,8 @@ private:
     void refuse_one() {
         owner_.refused_.add();
         spare_ = unique_fd();
-        unique_fd(::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC));
+        unique_fd refused(::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC));
+        refused = unique_fd(); // now: the spare one takes its place
         spare_ = unique_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     }
 

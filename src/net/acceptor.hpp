@@ -1,12 +1,14 @@
 // Listening sockets, and the server that spreads what they accept over its shards.
 #pragma once
 
-#include <atomic>
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <sys/socket.h>
 
 #include <carillon/base/result.hpp>
 #include "net/connection.hpp"
@@ -40,8 +42,22 @@ private:
     bind_address where_;
 };
 
+// Who is at the other end, as accept() told.
+class peer_name {
+public:
+    explicit peer_name(const sockaddr_storage& address) noexcept;
+    // "127.0.0.1" and its port; an empty text and 0 for a unix socket.
+    std::string address() const;
+    std::uint16_t port() const noexcept { return port_; }
+
+private:
+    std::array<std::byte, 16> bytes_{};
+    std::uint16_t port_ = 0;
+    std::uint16_t family_ = 0;
+};
+
 // Makes the protocol that a fresh connection speaks first. Called on the connection's shard.
-using protocol_factory = std::function<std::unique_ptr<protocol>(shard&)>;
+using protocol_factory = std::function<std::unique_ptr<protocol>(const peer_name&)>;
 
 // N shards, each a thread, that share the listening sockets. A shard keeps what it accepts unless another has clearly fewer connections.
 class server {

@@ -4,23 +4,11 @@
 #include <array>
 #include <utility>
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 namespace carillon::net {
-
-namespace {
-
-sockaddr_storage peer_of(int fd) {
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
-    ::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size);
-    return address;
-}
-
-} // namespace
 
 void protocol::on_end_of_input() { link().end(); }
 
@@ -30,25 +18,6 @@ connection::connection(shard& home, unique_fd socket, const tls_context* tls, st
 }
 
 connection::~connection() { home_.release_connection(); }
-
-std::string connection::peer_address() const {
-    const auto address = peer_of(stream_.fd());
-    std::array<char, INET6_ADDRSTRLEN> text{};
-    if (address.ss_family == AF_INET)
-        ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text.data(), text.size());
-    else if (address.ss_family == AF_INET6)
-        ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, text.data(), text.size());
-    return text.data();
-}
-
-std::uint16_t connection::peer_port() const {
-    const auto address = peer_of(stream_.fd());
-    if (address.ss_family == AF_INET)
-        return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
-    if (address.ss_family == AF_INET6)
-        return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
-    return 0;
-}
 
 void connection::adopt() {
     const int one = 1;
@@ -214,10 +183,11 @@ void connection::end() noexcept {
     if (ended_)
         return;
     ended_ = true;
-    home_.events().unwatch(stream_.fd());
     outbox_.clear();
     protocol_->on_ended();
     settle();
+    if (!buried_) // closing the descriptor, at the end of this turn, stops the watch too
+        home_.events().unwatch(stream_.fd());
 }
 
 void connection::settle() noexcept {

@@ -53,10 +53,6 @@ public:
 
     shard& home() const noexcept { return home_; }
     bool encrypted() const noexcept { return stream_.encrypted(); }
-    // "127.0.0.1" and its port, or an empty text and 0 for a unix socket.
-    std::string peer_address() const;
-    std::uint16_t peer_port() const;
-
     // Queues a frame. Ignored once the connection is closing or has ended.
     void push(shared_frame frame);
     std::size_t pending_bytes() const noexcept { return outbox_.pending_bytes(); }

@@ -69,6 +69,16 @@ void loop::post(std::unique_ptr<posted> work) {
     wake();
 }
 
+void loop::post_all(std::vector<std::unique_ptr<posted>>& work) {
+    {
+        std::lock_guard lock(inbox_guard_);
+        for (auto& one : work)
+            inbox_.push_back(std::move(one));
+    }
+    work.clear();
+    wake();
+}
+
 void loop::stop() noexcept {
     stopping_.store(true);
     wake();
@@ -82,7 +92,7 @@ void loop::wake() noexcept {
 }
 
 void loop::take_inbox() {
-    if (!woken_.exchange(false))
+    if (!woken_.load(std::memory_order_relaxed) || !woken_.exchange(false))
         return;
     {
         std::lock_guard lock(inbox_guard_);
@@ -118,19 +128,32 @@ int loop::wait_milliseconds() const noexcept {
     return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
 }
 
+std::span<epoll_event> loop::wait(std::span<epoll_event> into, int milliseconds) {
+    const int ready = ::epoll_wait(epoll_.get(), into.data(), static_cast<int>(into.size()), milliseconds);
+    CARILLON_ASSERT(ready >= 0 || errno == EINTR, "epoll_wait on an open descriptor");
+    return into.first(static_cast<std::size_t>(std::max(ready, 0)));
+}
+
+void loop::serve(std::span<const epoll_event> ready) {
+    turn_time_ = now();
+    for (const auto& event : ready)
+        if (auto* target = static_cast<pollable*>(event.data.ptr))
+            target->on_ready(event.events);
+    take_inbox();
+    fire_timers();
+    run_deferred();
+}
+
 void loop::run() {
     std::array<epoll_event, 256> events;
     while (!stopping_.load(std::memory_order_relaxed)) {
-        const int ready = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                                       wait_milliseconds());
-        CARILLON_ASSERT(ready >= 0 || errno == EINTR, "epoll_wait on an open descriptor");
-        turn_time_ = now();
-        for (int i = 0; i < ready; ++i)
-            if (auto* target = static_cast<pollable*>(events[static_cast<std::size_t>(i)].data.ptr))
-                target->on_ready(events[static_cast<std::size_t>(i)].events);
-        take_inbox();
-        fire_timers();
-        run_deferred();
+        serve(wait(events, wait_milliseconds()));
+        for (int looks = 0; looks < looks_max && look_again_ && look_again_(); ++looks) {
+            const auto more = wait(events, 0);
+            if (more.empty() && !woken_.load(std::memory_order_relaxed))
+                break;
+            serve(more);
+        }
         if (turn_end_)
             turn_end_();
     }

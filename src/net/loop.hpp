@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include <sys/epoll.h>
@@ -50,6 +51,17 @@ public:
     virtual void run() noexcept = 0;
 };
 
+// A callable as work for a loop.
+template <class F>
+std::unique_ptr<posted> as_posted(F work) {
+    struct holder final : posted {
+        F work;
+        explicit holder(F w) : work(std::move(w)) {}
+        void run() noexcept override { work(); }
+    };
+    return std::make_unique<holder>(std::move(work));
+}
+
 class loop {
 public:
     using timer_id = std::multimap<steady_time, std::function<void()>>::iterator;
@@ -70,6 +82,9 @@ public:
 
     // Called at the end of each turn; the one handler is set before run(). It may post more local work.
     void on_turn_end(std::function<void()> work) { turn_end_ = std::move(work); }
+    // Asked before the turn's end: true to look first, without waiting, for what arrived meanwhile and to serve it in the
+    // same turn. At most looks_max times a turn.
+    void on_look_again(std::function<bool()> wanted) { look_again_ = std::move(wanted); }
     // Work for this turn's end or, when called at the end, for the next turn at once.
     void defer(std::unique_ptr<posted> work);
     template <class F>
@@ -91,18 +106,14 @@ public:
     void post(F work) {
         post(as_posted(std::move(work)));
     }
+    // The same for many, with one wake-up. Empties `work`.
+    void post_all(std::vector<std::unique_ptr<posted>>& work);
     void stop() noexcept;
 
 private:
-    template <class F>
-    static std::unique_ptr<posted> as_posted(F work) {
-        struct holder final : posted {
-            F work;
-            explicit holder(F w) : work(std::move(w)) {}
-            void run() noexcept override { work(); }
-        };
-        return std::make_unique<holder>(std::move(work));
-    }
+    static constexpr int looks_max = 16;
+    std::span<epoll_event> wait(std::span<epoll_event> into, int milliseconds);
+    void serve(std::span<const epoll_event> ready);
     void wake() noexcept;
     void take_inbox();
     void run_deferred();
@@ -111,6 +122,7 @@ private:
 
     unique_fd epoll_, wakeup_;
     std::function<void()> turn_end_;
+    std::function<bool()> look_again_;
     std::multimap<steady_time, std::function<void()>> timers_;
     std::vector<std::unique_ptr<posted>> deferred_, taken_;
     steady_time turn_time_ = now();

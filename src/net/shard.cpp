@@ -12,6 +12,11 @@ shard::shard(std::uint32_t index, const environment& shared)
     : index_(index), shared_(shared), started_(now()),
       scratch_(std::make_unique_for_overwrite<std::byte[]>(scratch_bytes)) {
     loop_.on_turn_end([this] { end_turn(); });
+    constexpr std::size_t many = 64; // connections to flush: below it a second look costs more than it gathers
+    loop_.on_look_again([this] {
+        send_outgoing();
+        return dirty_.size() >= many;
+    });
 }
 
 shard::~shard() {
@@ -53,7 +58,22 @@ void shard::tick() {
         loop_.at(started_ + seconds(second_ + 1), [this] { tick(); });
 }
 
+void shard::post_later(shard& other, std::unique_ptr<posted> work) {
+    for (auto& one : outgoing_)
+        if (one.other == &other)
+            return one.work.push_back(std::move(work));
+    outgoing_.push_back({&other, {}});
+    outgoing_.back().work.push_back(std::move(work));
+}
+
+void shard::send_outgoing() {
+    for (auto& one : outgoing_)
+        if (!one.work.empty())
+            one.other->events().post_all(one.work);
+}
+
 void shard::end_turn() {
+    send_outgoing();
     // Flushing may end connections, and ending may queue for others: both lists may grow while they are walked.
     for (std::size_t i = 0; i < dirty_.size(); ++i)
         dirty_[i]->flush();

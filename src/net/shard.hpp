@@ -49,6 +49,8 @@ public:
     void remind(connection& who, std::uint32_t after_seconds);
     void remind_by(connection& who, std::uint32_t after_seconds); // unless that comes earlier anyway
     void mark_dirty(connection& who) { dirty_.push_back(&who); }
+    // Hands work to another shard at the end of this turn: one wake-up for all that gathered.
+    void post_later(shard& other, std::unique_ptr<posted> work);
     void bury(connection& dead) { dead_.push_back(&dead); }
 
     // Calls `visit(connection&)` for every live connection.
@@ -69,6 +71,7 @@ public:
 private:
     static constexpr std::size_t scratch_bytes = 64 * 1024;
     void end_turn();
+    void send_outgoing();
     void tick();
 
     const std::uint32_t index_;
@@ -80,6 +83,11 @@ private:
     bool ticking_ = false;
     std::unique_ptr<std::byte[]> scratch_;
     std::vector<connection*> dirty_, dead_;
+    struct outgoing {
+        shard* other;
+        std::vector<std::unique_ptr<posted>> work;
+    };
+    std::vector<outgoing> outgoing_;
     std::atomic<std::uint32_t> count_{0};
 };
 

@@ -73,10 +73,4 @@ task<> blocking_consumer::on_thread(blocking_consumer& self, event e, blocking_c
     co_await work;
 }
 
-std::string handler_name(std::string_view event_type) {
-    std::string name(event_type);
-    std::ranges::replace(name, '.', '_');
-    return name;
-}
-
 } // namespace carillon

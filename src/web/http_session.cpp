@@ -111,7 +111,7 @@ bool http_session::begin_exchange(bytes_view& rest) {
     const auto announced = head.content_length.value_or(0);
     parser_->limit_body(site_.limit.body_bytes_max);
     const char* why = "";
-    auto described = site_.describe(std::move(head), link().encrypted(), link().peer_address(), link().peer_port(), why);
+    auto described = site_.describe(std::move(head), link().encrypted(), peer_.address(), peer_.port(), why);
     if (!described) {
         decide(error_response(errc::bad_request, why));
         return true;
@@ -184,7 +184,7 @@ void http_session::upgrade(wire::http::request_head&& head, bytes_view rest) {
         return refused(std::move(answer));
     }
     const char* why = "";
-    auto described = site_.describe(std::move(head), link().encrypted(), link().peer_address(), link().peer_port(), why);
+    auto described = site_.describe(std::move(head), link().encrypted(), peer_.address(), peer_.port(), why);
     if (!described)
         return refused(error_response(errc::bad_request, why));
     auto match = site_.match("", described->path);
@@ -304,7 +304,7 @@ bool http_session::must_close() const noexcept {
 void http_session::write_head_and_body(const response& answer, bool with_file) {
     auto& present = *exchange_;
     present.answered = true;
-    site_.counters.requests.add();
+    site_.tools_of(link().home()).requests.add();
     if (answer.status >= 500)
         site_.counters.request_errors.add();
     wire::http::response_head head;

@@ -11,6 +11,7 @@
 #include <carillon/base/task.hpp>
 #include <carillon/web/request.hpp>
 #include <carillon/web/response.hpp>
+#include "net/acceptor.hpp"
 #include "net/connection.hpp"
 #include "web/site.hpp"
 #include "web/streamed_body.hpp"
@@ -20,7 +21,7 @@ namespace carillon::web {
 
 class http_session final : public net::protocol, private completion {
 public:
-    explicit http_session(site& shared) : site_(shared) {}
+    http_session(site& shared, const net::peer_name& peer) : site_(shared), peer_(peer) {}
 
     void on_bytes(std::span<std::byte> received) override;
     void on_end_of_input() override;
@@ -62,6 +63,7 @@ private:
     bool must_close() const noexcept;
 
     site& site_;
+    const net::peer_name peer_;
     std::unique_ptr<wire::http::request_parser> parser_;
     std::unique_ptr<exchange> exchange_;
     bytes held_; // input that waits for the present exchange to end

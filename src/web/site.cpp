@@ -20,15 +20,9 @@ const std::string& shard_tools::date() {
 }
 
 web_counters::web_counters(metrics& counted)
-    : requests(counted.add(metric_kind::counter, "carillon_http_requests_total", "HTTP requests answered")),
-      request_errors(counted.add(metric_kind::counter, "carillon_http_errors_total", "HTTP requests answered with 5xx")),
+    : request_errors(counted.add(metric_kind::counter, "carillon_http_errors_total", "HTTP requests answered with 5xx")),
       refused_requests(counted.add(metric_kind::counter, "carillon_http_refused_total",
                                    "HTTP requests refused as malformed or above a limit")),
-      sockets_opened(counted.add(metric_kind::counter, "carillon_websockets_opened_total", "WebSockets accepted")),
-      sockets_open(counted.add(metric_kind::gauge, "carillon_websockets_open", "WebSockets open now")),
-      messages_received(counted.add(metric_kind::counter, "carillon_messages_received_total",
-                                    "WebSocket messages from clients")),
-      frames_sent(counted.add(metric_kind::counter, "carillon_frames_sent_total", "WebSocket frames queued for clients")),
       protocol_errors(counted.add(metric_kind::counter, "carillon_protocol_errors_total",
                                   "WebSockets closed with 1002, 1007 or 1009")),
       slow_closed(counted.add(metric_kind::counter, "carillon_slow_closed_total",
@@ -50,9 +44,27 @@ site::site(routes table, site_options given, const limits& limit_, metrics& coun
     }
 }
 
-void site::prepare(std::uint32_t shards) {
+void site::prepare(std::uint32_t shards, metrics& counted) {
     for (std::uint32_t i = 0; i < shards; ++i)
         tools_.push_back(std::make_unique<shard_tools>());
+    using kind = metric_kind;
+    observe(counted, kind::counter, "carillon_http_requests_total", "HTTP requests answered", &shard_tools::requests);
+    observe(counted, kind::counter, "carillon_websockets_opened_total", "WebSockets accepted", &shard_tools::sockets_opened);
+    observe(counted, kind::gauge, "carillon_websockets_open", "WebSockets open now", &shard_tools::sockets_open);
+    observe(counted, kind::counter, "carillon_messages_received_total", "WebSocket messages from clients",
+            &shard_tools::messages_received);
+    observe(counted, kind::counter, "carillon_frames_sent_total", "WebSocket frames queued for clients",
+            &shard_tools::frames_sent);
+}
+
+void site::observe(metrics& counted, metric_kind kind, std::string_view name, std::string_view help,
+                   local_counter shard_tools::*member) const {
+    counted.observe(kind, name, help, [this, member] {
+        std::int64_t sum = 0;
+        for (const auto& one : tools_)
+            sum += ((*one).*member).get();
+        return static_cast<double>(sum);
+    });
 }
 
 route_match site::match(std::string_view method, std::string_view path) const {

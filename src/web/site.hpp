@@ -27,6 +27,9 @@ struct site_options {
 struct shard_tools {
     wire::ws::inflater inflater;
     wire::ws::deflater deflater;
+    // What is counted for every message: each shard its own, summed when read. Shards that shared one cache line would wait
+    // for each other at every delivery.
+    local_counter requests, messages_received, frames_sent, sockets_opened, sockets_open;
     std::string http_date;
     std::int64_t http_date_second = 0;
 
@@ -36,13 +39,8 @@ struct shard_tools {
 
 struct web_counters {
     explicit web_counters(metrics& counted);
-    counter& requests;
     counter& request_errors; // answered with 5xx
     counter& refused_requests; // malformed or above a limit: 4xx by the server itself
-    counter& sockets_opened;
-    counter& sockets_open;
-    counter& messages_received;
-    counter& frames_sent;
     counter& protocol_errors; // closed with 1002, 1007 or 1009
     counter& slow_closed;
     counter& slow_dropped;
@@ -67,8 +65,8 @@ public:
     site(routes table, site_options options, const limits& limit, metrics& counted, logger& log, channel_layer& layer,
          channels::hub& members, channels::mailboxes& boxes);
 
-    // The shards' tools; once, before the server starts.
-    void prepare(std::uint32_t shards);
+    // The shards' tools; once, before the server starts. `counted` must not be read after this site has ended.
+    void prepare(std::uint32_t shards, metrics& counted);
     shard_tools& tools_of(const net::shard& home) const noexcept { return *tools_[home.index()]; }
 
     // The route of an HTTP method (HEAD finds GET's) or, with an empty method, of a WebSocket.
@@ -91,6 +89,8 @@ public:
 
 private:
     void believe_proxy(scope& described) const;
+    void observe(metrics& counted, metric_kind kind, std::string_view name, std::string_view help,
+                 local_counter shard_tools::*member) const;
 
     std::vector<compiled_route> routes_;
     std::vector<std::unique_ptr<shard_tools>> tools_;

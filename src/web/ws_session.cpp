@@ -148,10 +148,7 @@ void ws_session::handle_next() noexcept {
 
 void ws_session::handle_event(const event& e) noexcept {
     const auto& handlers = route_.consumer_->handlers;
-    const auto fits = [&](const event_handler& one) {
-        return std::ranges::equal(one.type, e.type(), [](char a, char b) { return a == (b == '.' ? '_' : b); });
-    };
-    const auto found = std::ranges::find_if(handlers, fits);
+    const auto found = std::ranges::find(handlers, e.handler(), &event_handler::type);
     if (found == handlers.end()) {
         site_.log.warning("event dropped: the consumer has no handler for its type",
                           {{"type", e.type()}, {"route", route_.pattern_.text}});
@@ -228,7 +225,7 @@ void ws_session::on_bytes(std::span<std::byte> received) {
 }
 
 void ws_session::receive(std::span<std::byte> received) {
-    auto& inflater = site_.tools_of(link().home()).inflater;
+    auto& inflater = tools().inflater;
     while (phase_ == phase::open || phase_ == phase::closing) {
         const auto got = receiver_->next(received, inflater);
         switch (got.kind) {
@@ -249,7 +246,7 @@ void ws_session::receive(std::span<std::byte> received) {
 void ws_session::received_message(bool is_text, bytes_view payload) {
     if (phase_ != phase::open)
         return;
-    site_.counters.messages_received.add();
+    tools().messages_received.add();
     message received{is_text, std::string(as_text(payload))};
     if (!busy_ && (!extras_ || extras_->mailbox.empty())) {
         try {
@@ -341,7 +338,7 @@ void ws_session::on_stop() {
 
 void ws_session::on_ended() noexcept {
     if (accepted_)
-        site_.counters.sockets_open.sub();
+        tools().sockets_open.sub();
     site_.members.leave_all(link().home(), *this);
     phase_ = phase::gone;
     if (busy_ || !connected_)
@@ -389,8 +386,8 @@ void ws_session::accept(std::string_view subprotocol, const name_value_list& hea
                       window_bits_ != 0);
     accepted_ = true;
     phase_ = phase::open;
-    site_.counters.sockets_opened.add();
-    site_.counters.sockets_open.add();
+    tools().sockets_opened.add();
+    tools().sockets_open.add();
     link().remind_in(static_cast<std::uint32_t>(site_.limit.ping_interval.count()));
 }
 
@@ -402,7 +399,7 @@ void ws_session::deny(int status) {
     const auto code = status == 503 ? errc::unavailable : status == 404 ? errc::not_found : errc::forbidden;
     const auto body = error_response(code, "the WebSocket was refused").body;
     wire::http::response_head head{status, {{"Content-Type", "application/json"}}, body.size(), false};
-    link().push(shared_frame::copy_of(wire::http::write_head(head, site_.tools_of(link().home()).date()) + body));
+    link().push(shared_frame::copy_of(wire::http::write_head(head, tools().date()) + body));
     phase_ = phase::closing;
     link().close_after_flush(true);
 }
@@ -416,7 +413,7 @@ void ws_session::send_text(std::string_view text) {
         return on_shard([this, copy = std::string(text)] { send_text(copy); });
     if (!compresses(text.size()))
         return push(ws::make_text(text));
-    auto& deflater = site_.tools_of(link().home()).deflater;
+    auto& deflater = tools().deflater;
     push(ws::make_frame(ws::opcode::text, deflater.compress(as_bytes(text), window_bits_), true));
 }
 
@@ -425,7 +422,7 @@ void ws_session::send_binary(bytes_view data) {
         return on_shard([this, copy = bytes(data.begin(), data.end())] { send_binary(copy); });
     if (!compresses(data.size()))
         return push(ws::make_frame(ws::opcode::binary, data));
-    auto& deflater = site_.tools_of(link().home()).deflater;
+    auto& deflater = tools().deflater;
     push(ws::make_frame(ws::opcode::binary, deflater.compress(data, window_bits_), true));
 }
 
@@ -446,7 +443,7 @@ void ws_session::send_event(const event& e, const projection& shown) {
         const auto variant = shard_variant | window_bits_;
         if (auto compressed = e.kept(shown, variant))
             return push(std::move(compressed));
-        auto& deflater = site_.tools_of(link().home()).deflater;
+        auto& deflater = tools().deflater;
         const auto text = e.text(shown);
         frame = ws::make_frame(ws::opcode::text, deflater.compress(as_bytes(text), window_bits_), true);
         e.keep(shown, variant, frame);
@@ -466,7 +463,7 @@ void ws_session::push(shared_frame frame) {
         }
         update_reading();
     }
-    site_.counters.frames_sent.add();
+    tools().frames_sent.add();
     link().push(std::move(frame));
 }
 

@@ -77,6 +77,7 @@ private:
     };
 
     void completed(std::exception_ptr thrown) noexcept override;
+    shard_tools& tools() const noexcept { return site_.tools_of(link().home()); }
     extras& more();
     void shrink() noexcept;
     bool elsewhere() const noexcept { return net::shard::current() != &link().home(); }

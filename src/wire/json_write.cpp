@@ -3,9 +3,9 @@
 #include <charconv>
 #include <cmath>
 
-#include <carillon/wire/json.hpp>
 #include "wire/base64.hpp"
 #include "wire/utf8.hpp"
+#include <carillon/wire/json.hpp>
 
 namespace carillon {
 
@@ -14,30 +14,14 @@ namespace {
 void append_escape(std::string& out, unsigned char c) {
     constexpr std::string_view hex = "0123456789abcdef";
     switch (c) {
-    case '"':
-        out += "\\\"";
-        break;
-    case '\\':
-        out += "\\\\";
-        break;
-    case '\b':
-        out += "\\b";
-        break;
-    case '\f':
-        out += "\\f";
-        break;
-    case '\n':
-        out += "\\n";
-        break;
-    case '\r':
-        out += "\\r";
-        break;
-    case '\t':
-        out += "\\t";
-        break;
-    case '/':
-        out += "\\/";
-        break;
+    case '"': out += "\\\""; break;
+    case '\\': out += "\\\\"; break;
+    case '\b': out += "\\b"; break;
+    case '\f': out += "\\f"; break;
+    case '\n': out += "\\n"; break;
+    case '\r': out += "\\r"; break;
+    case '\t': out += "\\t"; break;
+    case '/': out += "\\/"; break;
     default:
         out += "\\u00";
         out += hex[c >> 4];

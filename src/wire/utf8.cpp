@@ -1,5 +1,6 @@
 #include "wire/utf8.hpp"
 
+#include <array>
 #include <cstring>
 
 namespace carillon::wire {
@@ -39,6 +40,15 @@ constexpr expectation after_lead(std::uint8_t lead) {
     return {0, 0, 0};
 }
 
+constexpr auto leads = [] {
+    std::array<expectation, 256> table{};
+    for (unsigned lead = 0x80; lead < 0x100; ++lead)
+        table[lead] = after_lead(static_cast<std::uint8_t>(lead));
+    return table;
+}();
+
+bool is_continuation(std::uint8_t byte) noexcept { return (byte & 0xc0) == 0x80; }
+
 const std::uint8_t* skip_ascii(const std::uint8_t* p, const std::uint8_t* end) noexcept {
     constexpr std::uint64_t high_bits = 0x8080808080808080;
     std::uint64_t a = 0;
@@ -65,29 +75,32 @@ bool utf8_checker::feed(bytes_view piece) noexcept {
     if (state_ == failed_state)
         return false;
     const auto* p = reinterpret_cast<const std::uint8_t*>(piece.data());
-    const auto* end = p + piece.size();
+    const auto* const end = p + piece.size();
     auto next = unpack(state_);
-    while (p != end) {
-        if (next.due == 0) {
-            p = skip_ascii(p, end);
-            if (p == end)
-                break;
-            next = after_lead(*p++);
-            if (next.due == 0) {
-                state_ = failed_state;
-                return false;
-            }
-        } else {
-            if (*p < next.low || *p > next.high) {
-                state_ = failed_state;
-                return false;
-            }
-            ++p;
+    bool sound = true;
+    while (sound && p != end) {
+        if (next.due) { // a character that began in an earlier piece, or that this one cuts
+            sound = *p >= next.low && *p <= next.high;
             next = {static_cast<std::uint8_t>(next.due - 1), 0x80, 0xbf};
+            ++p;
+        } else if (*p < 0x80) {
+            if (++p != end && *p < 0x80) // single spaces between other letters are common
+                p = skip_ascii(p, end);
+        } else {
+            const auto after = leads[*p++];
+            if (after.due == 0 || end - p < after.due) {
+                sound = after.due != 0;
+                next = after;
+                continue;
+            }
+            sound = p[0] >= after.low && p[0] <= after.high &&
+                    (after.due < 2 || is_continuation(p[1])) &&
+                    (after.due < 3 || is_continuation(p[2]));
+            p += after.due;
         }
     }
-    state_ = next.due ? pack(next) : 0;
-    return true;
+    state_ = !sound ? failed_state : next.due ? pack(next) : 0;
+    return sound;
 }
 
 bool utf8_checker::complete() const noexcept { return state_ == 0; }
@@ -108,7 +121,7 @@ void append_replacing(std::string& out, std::string_view text) {
         if (p == end)
             return;
         const auto* const character = p;
-        auto next = after_lead(*p++);
+        auto next = leads[*p++];
         bool sound = next.due != 0;
         for (; next.due && sound;) {
             sound = p != end && *p >= next.low && *p <= next.high;

@@ -9,8 +9,8 @@
 
 namespace carillon::wire {
 
-// Checks text that comes in pieces. Refuses overlong forms, surrogates and what is above U+10FFFF at the first byte that
-// makes the text invalid. Four bytes large; runs of ASCII are checked eight bytes at a time.
+// Checks text that comes in pieces. Refuses overlong forms, surrogates and what is above U+10FFFF at the first
+// byte that makes the text invalid. Four bytes large; runs of ASCII are checked sixteen bytes at a time.
 class utf8_checker {
 public:
     // False as soon as the text so far cannot be the beginning of valid UTF-8; stays false.

@@ -204,7 +204,8 @@ def group_5():
     for fin in (True, False):
         for way in ways:
             stray = frame(CONTINUATION, b"non-continuation payload", fin=fin)
-            yield f"5.{number}", functools.partial(failed, parts=[stray, frame(TEXT, HELLO)], code=PROTOCOL_ERROR, **way)
+            yield f"5.{number}", functools.partial(failed, parts=[stray, frame(TEXT, HELLO)], code=PROTOCOL_ERROR,
+                                                   **way)
             number += 1
     yield "5.15", functools.partial(
         failed, parts=[first, second, frame(CONTINUATION, b"fragment3", fin=False), frame(TEXT, b"fragment4")],
@@ -308,7 +309,8 @@ def group_7():
     valid = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999]
     invalid = [0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999]
     for number, code in enumerate(valid, 1):
-        yield f"7.7.{number}", functools.partial(closed, parts=[frame(CLOSE, close_payload(code))], codes=(NORMAL, code))
+        yield f"7.7.{number}", functools.partial(closed, parts=[frame(CLOSE, close_payload(code))],
+                                                 codes=(NORMAL, code))
     for number, code in enumerate(invalid, 1):
         yield f"7.9.{number}", functools.partial(closed, parts=[frame(CLOSE, close_payload(code))],
                                                  codes=(PROTOCOL_ERROR,))

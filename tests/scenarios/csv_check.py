@@ -3,8 +3,8 @@
 
 usage: csv_check.py --tool build/dev/bin/csv-report [FILE.csv ...]
 
-Without files: a table of small ones with every delimiter, quoting and newline, files that must fail, and, where they are
-installed, the CSV files of the vega-datasets package. Exit status 1 when any figure differs.
+Without files: a table of small ones with every delimiter, quoting and newline, files that must fail, and, where they
+are installed, the CSV files of the vega-datasets package. Exit status 1 when any figure differs.
 """
 import argparse
 import csv

@@ -6,11 +6,12 @@ Only the standard library is used, so that this judge shares no code with what i
 import base64
 import hashlib
 import os
-import select
 import socket
 import struct
 import time
 import zlib
+
+from raw_http import wait_for
 
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -202,8 +203,7 @@ class RawWebSocket:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the server took no data in time")
-        readable, _, _ = select.select([self.sock], [self.sock] if writing else [], [], left)
-        if readable:
+        if wait_for(self.sock, left, writing):
             self._read()
 
     def _read(self):
@@ -236,7 +236,7 @@ class RawWebSocket:
             if self._ended is not None:
                 return ("end", self._ended)
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+            if left <= 0 or not wait_for(self.sock, left):
                 return None
             self._read()
 

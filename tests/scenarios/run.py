@@ -40,9 +40,9 @@ def main():
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result).run(suite)
     failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
     if not result.testsRun:
-        print("no scenario was found: not there yet")
+        print("no scenario was found")
     print(f"{result.testsRun - failed - len(result.skipped)} passed, {failed} failed")
-    return 1 if failed else 0
+    return 1 if failed or not result.testsRun else 0
 
 
 if __name__ == "__main__":

@@ -24,6 +24,19 @@ private:
     std::atomic<std::int64_t> count_{0};
 };
 
+// The same for one writing thread and any number of readers: counting costs no locked instruction.
+class local_counter {
+public:
+    void add(std::int64_t n = 1) noexcept {
+        count_.store(count_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    }
+    void sub(std::int64_t n = 1) noexcept { add(-n); }
+    std::int64_t get() const noexcept { return count_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<std::int64_t> count_{0};
+};
+
 enum class metric_kind { counter, gauge };
 using metric_labels = std::vector<std::pair<std::string, std::string>>;
 

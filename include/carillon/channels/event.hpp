@@ -57,6 +57,8 @@ public:
         : event(std::move(type), object(members)) {}
 
     std::string_view type() const noexcept;
+    // The name under which it is handled: the type with dots as underscores.
+    const std::string& handler() const noexcept;
     const object& members() const noexcept;
     // The member of that name; a null value stands for what is missing.
     const value& operator[](std::string_view name) const noexcept;
@@ -77,6 +79,9 @@ private:
     struct body;
     std::shared_ptr<const body> body_;
 };
+
+// The name under which events of this type are handled.
+std::string handler_name(std::string_view event_type);
 
 // An event type that a channel layer must refuse: those of the protocol itself ("websocket.", "http.", "lifespan.") and
 // those whose handler name would begin with an underscore.

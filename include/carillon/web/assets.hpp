@@ -1,19 +1,21 @@
-// A file embedded into the program at build time; tools/embed_assets.py writes the tables.
+// Files embedded into the program at build time; tools/embed_assets.py writes the tables.
 #pragma once
 
-#include <carillon/base/bytes.hpp>
-
+#include <span>
 #include <string_view>
 
-namespace carillon::web {
+#include <carillon/base/bytes.hpp>
+#include <carillon/web/response.hpp>
+#include <carillon/web/routes.hpp>
+
+namespace carillon {
 
 // All views live as long as the program.
 struct asset {
     // Absolute URL path: "/reports/" for a page, "/assets/…" for what pages load.
     std::string_view path;
     std::string_view content_type;
-    // Strong and quoted: the first 16 hex digits of the content's SHA-256. Weaken or extend it when the body is changed
-    // on its way out (a page whose placeholders are replaced).
+    // Strong and quoted: the first 16 hex digits of the content's SHA-256.
     std::string_view etag;
     bytes_view content;
     // The same content as a gzip stream; empty when that is not smaller, and for pages with placeholders.
@@ -22,4 +24,10 @@ struct asset {
     bool immutable = false;
 };
 
-} // namespace carillon::web
+// A GET route for each asset, with ETag, ranges and gzip. In pages the text __CARILLON_DEMO__ is replaced by 1 or 0.
+routes asset_routes(std::span<const asset> table, bool demo);
+
+// The page of that path, for a handler that shares its address with JSON. An unknown path is a programmer error.
+response asset_page(std::span<const asset> table, std::string_view path, bool demo);
+
+} // namespace carillon

@@ -140,9 +140,6 @@ struct event_handler {
 };
 using event_handlers = std::vector<event_handler>;
 
-// The name under which events of this type are handled.
-std::string handler_name(std::string_view event_type);
-
 template <class C>
 struct event_handler_of {
     template <class M>

@@ -73,17 +73,32 @@ export function TopValues({ values, total, name }: TopProps) {
   );
 }
 
-/** The middle half as a box between the quartiles, the median as a line; the figures stand beside it as text. */
-export function Spread(props: { min: number; q1: number; median: number; q3: number; max: number }) {
-  const range = props.max - props.min;
-  if (!(range > 0)) {
+interface SpreadProps {
+  bins: Bin[];
+  q1: Edge | null | undefined;
+  median: Edge | null | undefined;
+  q3: Edge | null | undefined;
+}
+
+/** A date as a number, so that it has a place on the scale; NaN when there is none. */
+const place = (value: Edge | null | undefined): number =>
+  typeof value === "number" ? value : typeof value === "string" ? Date.parse(value) : Number.NaN;
+
+/**
+ * The middle half as a box between the quartiles, the median as a line, on the scale of the histogram above.
+ * The figures stand beside it as text.
+ */
+export function Spread({ bins, q1, median, q3 }: SpreadProps) {
+  const from = place(bins[0]?.from);
+  const range = place(bins[bins.length - 1]?.to) - from;
+  const [low, middle, high] = [q1, median, q3].map((value) => ((place(value) - from) / range) * 100);
+  if (low === undefined || middle === undefined || high === undefined || !Number.isFinite(low + middle + high)) {
     return null;
   }
-  const at = (value: number) => `${((value - props.min) / range) * 100}%`;
   return (
     <div className="spread" aria-hidden="true">
-      <span className="spread-box" style={{ left: at(props.q1), width: `${((props.q3 - props.q1) / range) * 100}%` }} />
-      <span className="spread-median" style={{ left: at(props.median) }} />
+      <span className="spread-box" style={{ left: `${low}%`, width: `${high - low}%` }} />
+      <span className="spread-median" style={{ left: `${middle}%` }} />
     </div>
   );
 }

@@ -14,6 +14,7 @@ import {
 } from "./api.ts";
 import { ReportView } from "./report_view.tsx";
 import type { LiveJob } from "./use_job.ts";
+import { useRemaining } from "./use_remaining.ts";
 
 export const statusWords: Record<Status, { text: string; look: string }> = {
   started: { text: "Waiting", look: "bronze" },
@@ -122,6 +123,7 @@ export function JobPanel({ live, onOver }: JobPanelProps) {
   const { job, refusal, refresh } = live;
   const { cancelling, error, cancel } = useCancel(job, refresh);
   const { wanted, report, error: reportError, load } = useReport(job);
+  const remaining = useRemaining(job);
   const over = job !== null && isOver(job.status);
   const wasOver = useRef<boolean | null>(null);
   useEffect(() => {
@@ -160,6 +162,7 @@ export function JobPanel({ live, onOver }: JobPanelProps) {
         <ProgressBar job={job} />
         <div className="panel-line figures">
           <span className="panel-message">{job.status === "failed" ? "" : job.message}</span>
+          {remaining !== null && <span className="soft">about {duration(remaining)} left</span>}
           <strong>{Math.round(job.progress)} %</strong>
         </div>
         {job.status === "failed" && (

@@ -125,8 +125,6 @@ function figuresOf(column: Column): [string, string][] {
 
 function ColumnCard({ column, index, rows }: { column: Column; index: number; rows: number }) {
   const name = nameOf(column, index);
-  const { min, q1, median, q3, max } = column;
-  const numbers = [min, q1, median, q3, max].every((value) => typeof value === "number");
   const bins = column.histogram ?? [];
   const top = column.top ?? [];
   const figures = figuresOf(column);
@@ -146,15 +144,7 @@ function ColumnCard({ column, index, rows }: { column: Column; index: number; ro
         </span>
       </p>
       {bins.length > 0 && <Histogram bins={bins} name={name} />}
-      {bins.length > 0 && numbers && (
-        <Spread
-          min={min as number}
-          q1={q1 as number}
-          median={median as number}
-          q3={q3 as number}
-          max={max as number}
-        />
-      )}
+      {bins.length > 0 && <Spread bins={bins} q1={column.q1} median={column.median} q3={column.q3} />}
       {top.length > 0 && bins.length === 0 && <TopValues values={top} total={rows - column.missing} name={name} />}
       {top.length > 0 && bins.length === 0 && column.top_is_exact === false && (
         <p className="column-note">Counts are estimates: there are too many values to keep each.</p>

@@ -14,6 +14,7 @@ import { JobPanel } from "./job_panel.tsx";
 import { Starter } from "./starter.tsx";
 import { useJob } from "./use_job.ts";
 import { useJobs, type Jobs } from "./use_jobs.ts";
+import { useSender, type Sender } from "./use_sender.ts";
 
 const jobInAddress = () => new URLSearchParams(location.search).get("job");
 
@@ -42,6 +43,7 @@ function titleFor(job: Job | null): string {
 
 interface ViewProps {
   list: Jobs;
+  sender: Sender;
   select: (id: string | null) => void;
 }
 
@@ -51,14 +53,10 @@ interface LayoutProps extends ViewProps {
   panel: ReactNode;
 }
 
-function Layout({ id, job, panel, list, select }: LayoutProps) {
+function Layout({ id, job, panel, list, sender, select }: LayoutProps) {
   useEffect(() => {
     document.title = titleFor(job);
   }, [job]);
-  const started = (fresh: string) => {
-    select(fresh);
-    list.announce();
-  };
   return (
     <div className="reports">
       <div className="intro">
@@ -66,22 +64,23 @@ function Layout({ id, job, panel, list, select }: LayoutProps) {
         <p className="soft">Give a CSV file; a worker reads it while you watch, here and in every other tab.</p>
       </div>
       {panel}
-      <Starter onStarted={started} compact={panel !== null} />
+      <Starter sender={sender} compact={panel !== null} />
       <JobList list={list} selectedId={id} selected={job} onSelect={select} />
     </div>
   );
 }
 
-function WithoutJob({ list, select }: ViewProps) {
-  const link = useServerHealth(true, list.refresh);
+function WithoutJob(view: ViewProps) {
+  const link = useServerHealth(true, view.list.refresh);
   return (
     <Shell here="/reports/" link={link}>
-      <Layout id={null} job={null} panel={null} list={list} select={select} />
+      <Layout id={null} job={null} panel={null} {...view} />
     </Shell>
   );
 }
 
-function WithJob({ id, list, select }: ViewProps & { id: string }) {
+function WithJob({ id, ...view }: ViewProps & { id: string }) {
+  const { list } = view;
   const live = useJob(id);
   const openings = live.state?.phase === "open" ? live.state.openings : 0;
   useEffect(() => {
@@ -91,13 +90,7 @@ function WithJob({ id, list, select }: ViewProps & { id: string }) {
   }, [openings]);
   return (
     <Shell here="/reports/" link={linkOf(live.state, live.reconnect)}>
-      <Layout
-        id={id}
-        job={live.job}
-        panel={<JobPanel live={live} onOver={list.announce} />}
-        list={list}
-        select={select}
-      />
+      <Layout id={id} job={live.job} panel={<JobPanel live={live} onOver={list.announce} />} {...view} />
     </Shell>
   );
 }
@@ -105,7 +98,12 @@ function WithJob({ id, list, select }: ViewProps & { id: string }) {
 function Reports() {
   const [id, select] = useSelectedJob();
   const list = useJobs();
-  return id ? <WithJob id={id} list={list} select={select} /> : <WithoutJob list={list} select={select} />;
+  const sender = useSender((fresh) => {
+    select(fresh);
+    list.announce();
+  });
+  const view = { list, sender, select };
+  return id ? <WithJob id={id} {...view} /> : <WithoutJob {...view} />;
 }
 
 const root = document.getElementById("root");

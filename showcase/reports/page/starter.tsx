@@ -1,74 +1,26 @@
 // Starts a report: pick or drop a file and watch it leave, or start the demonstration job.
-import { useEffect, useRef, useState, type DragEvent } from "react";
+import { useEffect, useRef, useState } from "react";
 import { size } from "../../ui/format.ts";
-import { RequestError, startDemo } from "./api.ts";
-import { uploadCsv, type Upload } from "./upload.ts";
-
-interface Sending {
-  file: File;
-  sent: number;
-}
+import type { Sender, Sending } from "./use_sender.ts";
 
 export interface StarterProps {
-  /** Called with the new job's id. */
-  onStarted: (id: string) => void;
+  sender: Sender;
   compact: boolean;
 }
 
-export function Starter({ onStarted, compact }: StarterProps) {
-  const [sending, setSending] = useState<Sending | null>(null);
-  const [failed, setFailed] = useState<{ text: string; again: () => void } | null>(null);
-  const upload = useRef<Upload | null>(null);
-
-  useEffect(() => () => upload.current?.abort(), []);
-  // A closed tab would cut the upload; the browser asks first.
-  useEffect(() => {
-    if (!sending) {
-      return;
-    }
-    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
-    window.addEventListener("beforeunload", ask);
-    return () => window.removeEventListener("beforeunload", ask);
-  }, [sending !== null]);
-
-  const attempt = async (work: () => Promise<{ job_id: string }>, again: () => void) => {
-    setFailed(null);
-    try {
-      onStarted((await work()).job_id);
-    } catch (error) {
-      if (!(error instanceof RequestError && error.code === "aborted")) {
-        setFailed({ text: error instanceof Error ? error.message : String(error), again });
-      }
-    }
-  };
-
-  const send = (file: File): void =>
-    void attempt(
-      async () => {
-        setSending({ file, sent: 0 });
-        upload.current = uploadCsv(file, (sent) => setSending({ file, sent }));
-        try {
-          return await upload.current.done;
-        } finally {
-          upload.current = null;
-          setSending(null);
-        }
-      },
-      () => send(file),
-    );
-  const demo = (): void => void attempt(() => startDemo(10, 1), demo);
-
+export function Starter({ sender, compact }: StarterProps) {
+  const { sending, failure, send, demo, stop } = sender;
   return (
     <section className="starter" aria-label="New report">
       {sending ? (
-        <Uploading sending={sending} onStop={() => upload.current?.abort()} />
+        <Uploading sending={sending} onStop={stop} />
       ) : (
-        <DropZone compact={compact} onFile={send} onDemo={demo} />
+        <DropZone compact={compact} onFiles={(files) => void send(files)} onDemo={demo} />
       )}
-      {failed && (
+      {failure && (
         <div className="notice bad" role="alert">
-          <p>{failed.text}</p>
-          <button type="button" className="button small" onClick={failed.again}>
+          <p>{failure.text}</p>
+          <button type="button" className="button small" onClick={failure.again}>
             Try again
           </button>
         </div>
@@ -77,33 +29,53 @@ export function Starter({ onStarted, compact }: StarterProps) {
   );
 }
 
-function DropZone(props: { compact: boolean; onFile: (file: File) => void; onDemo: () => void }) {
-  const input = useRef<HTMLInputElement>(null);
+/**
+ * Files may be dropped anywhere on the page: beside the zone, the browser would leave the page to show the file.
+ * True while a file is held over the page.
+ */
+function useDrop(onFiles: (files: File[]) => void): boolean {
   const [over, setOver] = useState(false);
+  const latest = useRef(onFiles);
+  useEffect(() => {
+    latest.current = onFiles;
+  });
+  useEffect(() => {
+    const drag = (event: DragEvent) => {
+      if (event.dataTransfer?.types.includes("Files")) {
+        event.preventDefault();
+        setOver(true);
+      }
+    };
+    const leave = (event: DragEvent) => {
+      if (event.relatedTarget === null) {
+        setOver(false); // Out of the window, not from one element to the next.
+      }
+    };
+    const drop = (event: DragEvent) => {
+      setOver(false);
+      const files = [...(event.dataTransfer?.files ?? [])];
+      if (files.length > 0) {
+        event.preventDefault();
+        latest.current(files);
+      }
+    };
+    window.addEventListener("dragover", drag);
+    window.addEventListener("dragleave", leave);
+    window.addEventListener("drop", drop);
+    return () => {
+      window.removeEventListener("dragover", drag);
+      window.removeEventListener("dragleave", leave);
+      window.removeEventListener("drop", drop);
+    };
+  }, []);
+  return over;
+}
 
-  const carriesFile = (event: DragEvent) => event.dataTransfer.types.includes("Files");
-  const drop = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(false);
-    const file = event.dataTransfer.files[0];
-    if (file) {
-      props.onFile(file);
-    }
-  };
-  const drag = (event: DragEvent) => {
-    if (carriesFile(event)) {
-      event.preventDefault();
-      setOver(true);
-    }
-  };
+function DropZone(props: { compact: boolean; onFiles: (files: File[]) => void; onDemo: () => void }) {
+  const input = useRef<HTMLInputElement>(null);
+  const over = useDrop(props.onFiles);
   return (
-    <div
-      className={`drop ${over ? "over" : ""} ${props.compact ? "compact" : ""}`}
-      onDragEnter={drag}
-      onDragOver={drag}
-      onDragLeave={() => setOver(false)}
-      onDrop={drop}
-    >
+    <div className={`drop ${over ? "over" : ""} ${props.compact ? "compact" : ""}`}>
       <div className="drop-words">
         <h2>{over ? "Let go to start" : props.compact ? "Another report" : "Drop a CSV file here"}</h2>
         <p className="soft">
@@ -114,15 +86,16 @@ function DropZone(props: { compact: boolean; onFile: (file: File) => void; onDem
         <input
           ref={input}
           type="file"
+          multiple
           accept=".csv,.tsv,.txt,text/csv,text/tab-separated-values,text/plain"
           className="hidden-visually"
           tabIndex={-1}
           aria-hidden="true"
           onChange={(event) => {
-            const file = event.target.files?.[0];
+            const files = [...(event.target.files ?? [])];
             event.target.value = "";
-            if (file) {
-              props.onFile(file);
+            if (files.length > 0) {
+              props.onFiles(files);
             }
           }}
         />
@@ -137,8 +110,11 @@ function DropZone(props: { compact: boolean; onFile: (file: File) => void; onDem
   );
 }
 
+const ignored = () => undefined;
+
 function Uploading({ sending, onStop }: { sending: Sending; onStop: () => void }) {
-  const { file, sent } = sending;
+  const { file, sent, place, of } = sending;
+  useDrop(ignored); // One upload at a time; the page stays all the same.
   const share = file.size > 0 ? Math.min(1, sent / file.size) : 0;
   const words = share < 1 ? `${size(sent)} of ${size(file.size)}` : "Sent. Waiting for the server.";
   return (
@@ -146,7 +122,7 @@ function Uploading({ sending, onStop }: { sending: Sending; onStop: () => void }
       <div className="panel-head">
         <div className="panel-title">
           <h2>{file.name}</h2>
-          <span className="badge accent">Uploading</span>
+          <span className="badge accent">{of > 1 ? `Uploading ${place} of ${of}` : "Uploading"}</span>
         </div>
         <button type="button" className="button" onClick={onStop}>
           Stop

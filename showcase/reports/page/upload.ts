@@ -1,6 +1,16 @@
 // Uploads a file with progress. XMLHttpRequest, since fetch does not report how much of a body has left.
 import { errorOf, RequestError, unreachable } from "./api.ts";
 
+/** A file that was moved or changed since it was chosen fails just as an absent server does. */
+async function whyItBroke(file: File): Promise<RequestError> {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return unreachable();
+  } catch {
+    return new RequestError(0, "unreadable", "The file was moved or changed. Choose it again.");
+  }
+}
+
 export interface Upload {
   done: Promise<{ job_id: string }>;
   abort(): void;
@@ -18,7 +28,7 @@ export function uploadCsv(file: File, onProgress: (sent: number) => void): Uploa
         reject(errorOf(request.status, request.responseText));
       }
     };
-    request.onerror = () => reject(unreachable());
+    request.onerror = () => void whyItBroke(file).then(reject);
     request.onabort = () => reject(new RequestError(0, "aborted", "The upload was stopped."));
   });
   request.open("POST", "/reports/start/");

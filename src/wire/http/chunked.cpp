@@ -62,8 +62,7 @@ bool chunk_reader::refuse(int status, const char* why) noexcept {
 
 bool chunk_reader::take(char c, std::uint64_t bytes_max) noexcept {
     switch (at_) {
-    case at::size:
-        return take_size(c);
+    case at::size: return take_size(c);
     case at::space: // section 7.1.1 allows spaces before the ';' of an extension, and nowhere else
         if (c == ';')
             at_ = at::extension;
@@ -87,8 +86,7 @@ bool chunk_reader::take(char c, std::uint64_t bytes_max) noexcept {
         at_ = at::size;
         return c == '\n' || refuse(400, "a chunk longer than its size");
     case at::data:
-    case at::trailer:
-        break;
+    case at::trailer: break;
     }
     return true;
 }

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include <carillon/base/bytes.hpp>
 #include "wire/http/lines.hpp"
+#include <carillon/base/bytes.hpp>
 
 namespace carillon::wire::http {
 
@@ -15,8 +15,8 @@ public:
     chunk_reader(std::uint32_t trailer_bytes_max, std::uint32_t trailer_lines_max) noexcept;
 
     enum class what : std::uint8_t { need_more, data, end, refused };
-    // Takes bytes from the front of `input` up to and including the next piece of data, which is set. `bytes_max` (0: no
-    // limit) bounds the sum of all chunks and is judged at each chunk's header: 413.
+    // Takes bytes from the front of `input` up to and including the next piece of data, which is set.
+    // `bytes_max` (0: no limit) bounds the sum of all chunks and is judged at each chunk's header: 413.
     what next(bytes_view& input, std::uint64_t bytes_max, bytes_view& data) noexcept;
     const refusal& problem() const noexcept { return problem_; }
 

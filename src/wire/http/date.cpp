@@ -42,13 +42,14 @@ public:
         int n = 0;
         for (std::size_t i = 0; i < digits; ++i) {
             const char c = rest_[i];
-            if (c >= '0' && c <= '9')
+            if (c >= '0' && c <= '9') {
                 n = n * 10 + (c - '0');
-            else if (!(padded && i == 0 && c == ' '))
+            } else if (!(padded && i == 0 && c == ' ')) {
                 fail();
+                return 0;
+            }
         }
-        if (sound_)
-            rest_.remove_prefix(digits);
+        rest_.remove_prefix(digits);
         return n;
     }
     template <std::size_t N>

@@ -1,6 +1,6 @@
 #include "wire/http/lines.hpp"
 
-#include <string_view>
+#include <array>
 
 #include "wire/http/token.hpp"
 
@@ -10,10 +10,15 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-bool is_control(char c) {
-    const auto u = static_cast<unsigned char>(c);
-    return (u < 0x20 && c != '\t') || u == 0x7f;
-}
+constexpr auto controls = [] {
+    std::array<bool, 256> table{};
+    for (std::size_t c = 0; c < 0x20; ++c)
+        table[c] = c != '\t';
+    table[0x7f] = true;
+    return table;
+}();
+
+bool is_control(char c) { return controls[static_cast<unsigned char>(c)]; }
 
 } // namespace
 
@@ -22,9 +27,14 @@ line_scanner::line_scanner(section part, std::uint32_t bytes_max, std::uint32_t 
       at_(part == section::head ? at::start : at::line_start) {}
 
 line_scanner::state line_scanner::scan(bytes_view piece, std::size_t& taken) noexcept {
-    taken = 0;
-    for (const char c : as_text(piece)) {
-        ++taken;
+    const auto text = as_text(piece);
+    for (taken = 0; taken < text.size();) {
+        if (const auto run = plain_run(text.substr(taken))) {
+            taken += run;
+            bytes_ += static_cast<std::uint32_t>(run);
+            continue;
+        }
+        const char c = text[taken++];
         const bool last = at_ == at::end_lf && c == '\n';
         if (!take(c))
             return state::refused;
@@ -32,6 +42,19 @@ line_scanner::state line_scanner::scan(bytes_view piece, std::size_t& taken) noe
             return state::whole;
     }
     return state::more;
+}
+
+// How many bytes at the front, below the limit, are the inside of a value or a name and change nothing.
+std::size_t line_scanner::plain_run(std::string_view text) const noexcept {
+    text = text.substr(0, bytes_max_ - bytes_);
+    std::size_t run = 0;
+    if (at_ == at::value)
+        while (run < text.size() && !is_control(text[run]))
+            ++run;
+    else if (at_ == at::name)
+        while (run < text.size() && is_token_char(text[run]))
+            ++run;
+    return run;
 }
 
 bool line_scanner::refuse(int status, const char* why) noexcept {
@@ -59,8 +82,7 @@ bool line_scanner::take(char c) noexcept {
     switch (at_) {
     case at::start:
     case at::start_lf:
-    case at::request_line:
-        return take_request_line(c);
+    case at::request_line: return take_request_line(c);
     case at::line_start:
         if (c == '\r') {
             at_ = at::end_lf;
@@ -80,11 +102,8 @@ bool line_scanner::take(char c) noexcept {
         if (c == '\r')
             at_ = at::lf;
         return true;
-    case at::lf:
-        at_ = at::line_start;
-        return true;
-    case at::end_lf:
-        return true;
+    case at::lf: at_ = at::line_start; return true;
+    case at::end_lf: return true;
     }
     return true;
 }

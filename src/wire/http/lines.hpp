@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include <carillon/base/bytes.hpp>
 
@@ -41,6 +42,7 @@ private:
         end_lf
     };
 
+    std::size_t plain_run(std::string_view text) const noexcept;
     bool take(char c) noexcept;
     bool take_request_line(char c) noexcept;
     bool refuse(int status, const char* why) noexcept;

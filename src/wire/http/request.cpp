@@ -5,11 +5,11 @@
 
 #include <boost/beast/http/basic_parser.hpp>
 
-#include <carillon/base/assert.hpp>
 #include "wire/http/chunked.hpp"
 #include "wire/http/lines.hpp"
 #include "wire/http/rules.hpp"
 #include "wire/http/token.hpp"
+#include <carillon/base/assert.hpp>
 
 namespace carillon::wire::http {
 
@@ -132,14 +132,10 @@ struct request_parser::impl {
     event next_of_chunks(bytes_view& input) {
         bytes_view data;
         switch (chunks.next(input, body_bytes_max, data)) {
-        case chunk_reader::what::need_more:
-            return {what::need_more, {}};
-        case chunk_reader::what::data:
-            return {what::body, data};
-        case chunk_reader::what::end:
-            return end();
-        case chunk_reader::what::refused:
-            break;
+        case chunk_reader::what::need_more: return {what::need_more, {}};
+        case chunk_reader::what::data: return {what::body, data};
+        case chunk_reader::what::end: return end();
+        case chunk_reader::what::refused: break;
         }
         return refuse(chunks.problem());
     }
@@ -149,8 +145,11 @@ request_parser::request_parser(limits l) : impl_(std::make_unique<impl>(l)) {}
 request_parser::~request_parser() = default;
 
 request_parser::event request_parser::next(bytes_view& input) {
-    CARILLON_ASSERT(impl_->now == impl::phase::head || impl_->now == impl::phase::body,
-                    "restart() comes before the next request, and nothing follows a refusal");
+    CARILLON_ASSERT(impl_->now != impl::phase::ended, "restart() comes before the next request");
+    if (impl_->now == impl::phase::refused) {
+        input = {};
+        return {what::need_more, {}};
+    }
     return impl_->now == impl::phase::head ? impl_->next_of_head(input)
                                            : impl_->next_of_body(input);
 }

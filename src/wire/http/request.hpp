@@ -20,7 +20,8 @@ struct header {
 
 struct request_head {
     std::string method;
-    std::string target; // as sent, in origin form ("/a?b") or "*"; absolute form is reduced to origin form
+    std::string
+        target; // as sent, in origin form ("/a?b") or "*"; absolute form is reduced to origin form
     int version_minor = 1; // 0 or 1
     std::vector<header> headers;
     bool keep_alive = true;
@@ -43,14 +44,15 @@ public:
     struct limits {
         std::uint32_t head_bytes_max = 32 * 1024; // request line and headers: 431 above
         std::uint32_t headers_max = 100;          // 431 above
-        std::uint64_t body_bytes_max = 0;         // of the body; 0: no limit. 413 above. May be changed after the head
+        std::uint64_t body_bytes_max =
+            0; // of the body; 0: no limit. 413 above. May be changed after the head
     };
     enum class what : std::uint8_t {
         need_more, // all input was taken
         head,      // head() is complete; ask on for the body
         body,      // `body` is the next piece of the body
         end,       // the request is whole; call restart() before the next one
-        refused,   // answer with `status` and close the connection
+        refused,   // answer with `status` and close; whatever follows is discarded
     };
     struct event {
         what kind;

@@ -2,6 +2,7 @@
 
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -50,9 +51,7 @@ outcome read_in_pieces(const std::string& stream, const std::vector<std::size_t>
             case what::head:
                 current = parser.head().method + " " + parser.head().target + " ";
                 break;
-            case what::body:
-                current += as_text(e.body);
-                break;
+            case what::body: current += as_text(e.body); break;
             case what::end:
                 out.requests.push_back(std::exchange(current, {}));
                 parser.restart();
@@ -360,6 +359,17 @@ TEST_CASE("a body is framed although its head was taken away") {
     CHECK(parser.take_head().method == "POST");
     CHECK(as_text(parser.next(input).body) == "hello");
     CHECK(parser.next(input).kind == what::end);
+}
+
+TEST_CASE("what follows a refusal is discarded") {
+    request_parser parser({});
+    const auto stream = "GET /\r\n" + get("");
+    bytes_view input = as_bytes(stream);
+    CHECK(parser.next(input).status == 400);
+    CHECK_FALSE(input.empty());
+    CHECK(parser.next(input).kind == what::need_more);
+    CHECK(input.empty());
+    CHECK_FALSE(parser.idle());
 }
 
 TEST_CASE("a limit changed for one request does not hold for the next") {

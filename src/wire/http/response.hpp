@@ -16,9 +16,11 @@ std::string_view reason_phrase(int status) noexcept;
 
 struct response_head {
     int status = 200;
-    std::vector<header> headers; // names and values with CR, LF or NUL are dropped: they never reach the wire
-    std::optional<std::uint64_t> content_length; // absent: none is written (1xx, 204, 304, upgrades)
-    bool keep_alive = true;                      // false writes Connection: close
+    std::vector<header>
+        headers; // names and values with CR, LF or NUL are dropped: they never reach the wire
+    std::optional<std::uint64_t>
+        content_length;     // absent: none is written (1xx, 204, 304, upgrades)
+    bool keep_alive = true; // false writes Connection: close
 };
 
 // Status line, Date, the headers, Content-Length and Connection as asked, and the empty line. `date` is IMF-fixdate

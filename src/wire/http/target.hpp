@@ -56,8 +56,9 @@ std::optional<host_port> parse_host(std::string_view text);
 // Django's ALLOWED_HOSTS: "example.com" (equal), ".example.com" (it and its subdomains), "*" (all).
 // `host` is lower case, without port.
 bool host_allowed(std::string_view host, const std::vector<std::string>& allowed) noexcept;
-// Channels' OriginValidator: an absent origin is allowed only by "*"; an origin without a host ("null") too. An entry without a
-// scheme, as in ALLOWED_HOSTS, compares the host alone; one with a scheme ("https://example.com") scheme, host and port.
+// Channels' OriginValidator: an absent origin is allowed only by "*"; an origin without a host ("null") too. An entry
+// without a scheme, as in ALLOWED_HOSTS, compares the host alone; one with a scheme ("https://example.com") scheme,
+// host and port.
 bool origin_allowed(std::optional<std::string_view> origin,
                     const std::vector<std::string>& allowed);
 

@@ -189,6 +189,7 @@ TEST_CASE("hosts are allowed as Django's ALLOWED_HOSTS says") {
     CHECK_FALSE(host_allowed("", {""}));
     CHECK_FALSE(host_allowed("a.example.com", {"example.com"}));
     CHECK_FALSE(host_allowed("badexample.com", {".example.com"}));
+    CHECK_FALSE(host_allowed("com", {".example.com"}));
 }
 
 TEST_CASE("origins are allowed as Channels' OriginValidator allows them") {

@@ -252,4 +252,17 @@ TEST_CASE("a message at the limit passes although it grew by being compressed") 
     check_received(test::frame(0xc2, compressed), {{receiver::what::refused, 1009, ""}}, size - 1);
 }
 
+TEST_CASE("a compressed message much larger than the limit is refused at its header") {
+    const std::uint32_t limit = 10000;
+    const auto header = [](std::size_t size) {
+        return test::frame(0xc2, std::string(size, 'x')).substr(0, 8);
+    };
+    CHECK(receive(header(limit), 8, limit).empty());
+    CHECK(receive(header(limit + 200), 8, limit) ==
+          std::vector<seen>{{receiver::what::refused, 1009, ""}});
+    const auto half = test::frame(0x42, std::string(limit / 2, 'x'));
+    CHECK(receive(half + test::frame(0x80, std::string(limit, 'x')).substr(0, 8), 100000, limit) ==
+          std::vector<seen>{{receiver::what::refused, 1009, ""}});
+}
+
 } // namespace carillon::wire::ws

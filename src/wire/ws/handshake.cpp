@@ -6,9 +6,9 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
-#include <carillon/base/assert.hpp>
 #include "wire/base64.hpp"
 #include "wire/http/token.hpp"
+#include <carillon/base/assert.hpp>
 
 namespace carillon::wire::ws {
 

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <utility>
 
-#include <carillon/base/assert.hpp>
 #include "wire/ws/close_code.hpp"
 #include "wire/ws/mask.hpp"
 
@@ -94,7 +93,10 @@ receiver::~receiver() = default;
 receiver::receiver(receiver&&) noexcept = default;
 
 receiver::event receiver::next(std::span<std::byte>& input, inflater& shared) {
-    CARILLON_ASSERT(!ended_, "nothing follows a close frame or a refusal");
+    if (ended_) { // a peer may go on sending; section 5.5.1 has it discarded
+        input = {};
+        return {what::need_more};
+    }
     if (delivered_)
         drop_delivered();
     const auto result = advance(input, shared);
@@ -261,12 +263,9 @@ receiver::event receiver::finished_message(inflater& shared) {
 receiver::event receiver::inflated_message(opcode kind, bytes_view payload, inflater& shared) {
     auto& message = incomplete().message;
     switch (shared.inflate(payload, message_bytes_max_, message)) {
-    case inflater::outcome::ok:
-        break;
-    case inflater::outcome::too_large:
-        return refuse(1009, "the message is too large");
-    case inflater::outcome::corrupt:
-        return refuse(1007, "a compressed message that is damaged");
+    case inflater::outcome::ok: break;
+    case inflater::outcome::too_large: return refuse(1009, "the message is too large");
+    case inflater::outcome::corrupt: return refuse(1007, "a compressed message that is damaged");
     }
     if (kind == opcode::text && !is_utf8(message))
         return refuse(1007, "a text that is not UTF-8");
@@ -286,7 +285,6 @@ void receiver::begin_frame(const frame_header& header) {
         p.in_message = true;
         p.message_kind = header.kind;
         p.message_compressed = header.rsv1;
-        p.checker.reset();
     }
 }
 

@@ -10,9 +10,9 @@
 #include <memory>
 #include <span>
 
-#include <carillon/base/bytes.hpp>
 #include "wire/utf8.hpp"
 #include "wire/ws/deflate.hpp"
+#include <carillon/base/bytes.hpp>
 
 namespace carillon::wire::ws {
 
@@ -53,7 +53,7 @@ public:
     receiver(receiver&&) noexcept;
 
     // Takes bytes from the front of `input` (unmasking them in place) up to and including the end of the next event.
-    // Call again until it says need_more. After close or refused: do not call again.
+    // Call again until it says need_more. After close or refused all input is taken and discarded.
     event next(std::span<std::byte>& input, inflater& shared);
 
 private:

@@ -313,6 +313,24 @@ TEST_CASE("a whole frame is delivered where it lies in the input") {
     CHECK(input.empty());
 }
 
+TEST_CASE("what follows a close frame or a refusal is discarded") {
+    for (const auto& last : {close(1000), unmasked(0x81, "x")}) {
+        receiver r(1000, false);
+        inflater shared;
+        auto stream = last + text("late") + ping("later");
+        std::span<std::byte> input = std::as_writable_bytes(std::span(stream));
+        const auto kind = r.next(input, shared).kind;
+        CHECK((kind == what::close || kind == what::refused));
+        CHECK_FALSE(input.empty());
+        CHECK(r.next(input, shared).kind == what::need_more);
+        CHECK(input.empty());
+        auto more = text("and more");
+        input = std::as_writable_bytes(std::span(more));
+        CHECK(r.next(input, shared).kind == what::need_more);
+        CHECK(input.empty());
+    }
+}
+
 TEST_CASE("fragments of one byte each make a message") {
     std::string stream = frame(0x02, "0");
     std::string expected = "0";

@@ -1,0 +1,23 @@
+// The consumer of /ws/reports/<job_id>/: the present state at once, then every change.
+#pragma once
+
+#include <carillon/web/consumer.hpp>
+#include "reports/report_store.hpp"
+
+namespace showcase::reports {
+
+class report_progress final : public carillon::consumer {
+public:
+    explicit report_progress(report_store& store) : store_(store) {}
+    static carillon::event_handlers events();
+
+private:
+    carillon::task<> on_connect(const carillon::scope& asked) override;
+    void progress_update(const carillon::event& e);
+
+    report_store& store_;
+    std::int64_t attempt_ = 0;
+    std::int64_t progress_ = 0;
+};
+
+} // namespace showcase::reports

@@ -1,0 +1,103 @@
+#include "app/commands.hpp"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app/runtime.hpp"
+#include "net/acceptor.hpp"
+
+namespace carillon::app {
+
+namespace {
+
+// Prints one line of the examination; true when it went well.
+bool report(std::string_view what, const result<void>& outcome) {
+    if (outcome)
+        fmt::print("  ok    {}\n", what);
+    else
+        fmt::print("  WRONG {}: {}\n", what, outcome.error().message);
+    return outcome.has_value();
+}
+
+result<void> check_data_dir(const settings& config) {
+    if (auto made = prepare_data_dir(config.data_dir); !made)
+        return made;
+    if (::access(config.data_dir.c_str(), W_OK | X_OK) != 0)
+        return failure{errc::unavailable, fmt::format("{} cannot be written to by this user", config.data_dir.string())};
+    return {};
+}
+
+result<void> check_binds(const settings& config) {
+    for (const auto& text : config.bind) {
+        const auto address = net::parse_bind_address(text);
+        if (!address)
+            return address.error();
+        if (auto opened = net::listener::open(*address); !opened)
+            return opened.error();
+    }
+    return {};
+}
+
+result<void> check_tls(const settings& config) {
+    if (auto loaded = net::tls_context::load(config.tls_cert, config.tls_key); !loaded)
+        return loaded.error();
+    return {};
+}
+
+result<void> check_database(application& site, const settings& config) {
+    auto opened = db::database::open(config.database_url());
+    if (!opened)
+        return opened.error();
+    const auto pending = db::pending_migrations(**opened, site.migrations());
+    if (!pending)
+        return pending.error();
+    return (*opened)->ping();
+}
+
+result<void> check_queue(const settings& config) {
+    const job_registry nothing;
+    job_queue_options options;
+    options.data_dir = config.data_dir;
+    auto opened = job_queue::open(options, {nothing});
+    if (!opened)
+        return opened.error();
+    return (*opened)->ping();
+}
+
+result<void> check_descriptors() {
+    rlimit descriptors{};
+    ::getrlimit(RLIMIT_NOFILE, &descriptors);
+    constexpr rlim_t enough = 4096;
+    if (descriptors.rlim_max < enough)
+        return failure{errc::too_large, fmt::format("this user may open {} files, so about as many connections; raise it with "
+                                                    "ulimit -n or LimitNOFILE", descriptors.rlim_max)};
+    return {};
+}
+
+} // namespace
+
+int check(application& site, const loaded_settings& loaded) {
+    const auto& config = loaded.values;
+    std::size_t widest = 0;
+    for (const auto& one : options())
+        widest = std::max(widest, one.name.size());
+    for (const auto& one : options()) {
+        const auto shown = one.secret ? std::string("********") : one.get(config);
+        fmt::print("  {:{}}  {}  ({})\n", one.name, widest, shown.empty() ? "-" : shown, loaded.from.find(one.name)->second);
+    }
+    fmt::print("\n");
+    bool fine = report("data folder", check_data_dir(config));
+    fine = report("addresses to listen on", check_binds(config)) && fine;
+    if (!config.tls_cert.empty())
+        fine = report("TLS certificate and key", check_tls(config)) && fine;
+    fine = report("database", check_database(site, config)) && fine;
+    fine = report("job queue", check_queue(config)) && fine;
+    fine = report("open files", check_descriptors()) && fine;
+    fmt::print("\n{}\n", fine ? "Everything is in order." : "Something is wrong: see above.");
+    return fine ? 0 : 1;
+}
+
+} // namespace carillon::app

@@ -1,0 +1,120 @@
+#include <carillon/app/app.hpp>
+
+#include <cstdlib>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "app/commands.hpp"
+#include "app/options.hpp"
+
+namespace carillon {
+
+namespace {
+
+// What the command line said, before settings are loaded.
+struct command_line {
+    std::string config_file;
+    std::map<std::string, std::vector<std::string>> given; // by option name; empty where not given
+    bool demo = false, bench = false, wait = false;
+    app::worker_arguments worker;
+    std::string queues, first, second;
+};
+
+CLI::App* add_command(CLI::App& program, command_line& said, const std::string& name, const std::string& help) {
+    auto* command = program.add_subcommand(name, help);
+    command->add_option("--config", said.config_file, "TOML file; default carillon.toml of this folder, if there is one")
+        ->type_name("FILE");
+    for (const auto& one : app::options()) {
+        auto* flag = command->add_option("--" + one.name, said.given[one.name], fmt::format("{} [{}]", one.help, app::environment_name(one)));
+        flag->type_name(one.values)->group("Settings");
+        flag->expected(1)->take_all();
+        if (!one.list)
+            flag->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    }
+    return command;
+}
+
+void add_serve(CLI::App& program, command_line& said) {
+    auto* command = add_command(program, said, "serve", "HTTP and WebSocket server, with workers inside");
+    command->add_flag("--demo", said.demo, "loopback only; demo data, every visitor is signed in");
+    command->add_flag("--bench", said.bench, "adds the open routes that measurements need");
+}
+
+void add_worker(CLI::App& program, command_line& said) {
+    auto* command = add_command(program, said, "worker", "a worker process for the configured broker");
+    command->add_option("-Q,--queues", said.queues, "queues to take jobs from, comma-separated [celery]");
+    command->add_option("-c,--concurrency", said.worker.threads, "worker threads [2]")->check(CLI::Range(1, 1024));
+    command->add_option("-n,--hostname", said.worker.name, "name of this worker; %h %n %d as with celery [celery@%h]");
+    command->add_option("--loglevel", said.given["log-level"], "the same as --log-level")->expected(1);
+}
+
+void add_job_commands(CLI::App& program, command_line& said) {
+    auto* call = add_command(program, said, "call", "enqueues a task and prints its id");
+    call->add_option("TASK", said.first, "registered name")->required();
+    call->add_option("JSON-ARGS", said.second, "an array (positional) or an object (named)");
+    call->add_flag("--wait", said.wait, "waits for the end and prints the result");
+    auto* inspect = add_command(program, said, "inspect", "asks the running workers");
+    inspect->add_option("WHAT", said.first, "ping, active, registered, stats or queues")
+        ->required()
+        ->check(CLI::IsMember({"ping", "active", "registered", "stats", "queues"}));
+}
+
+int dispatch(application& site, const CLI::App& program, command_line& said) {
+    const std::string command = program.get_subcommands().front()->get_name();
+    app::flag_values flags;
+    for (auto& [name, texts] : said.given)
+        if (!texts.empty())
+            flags.emplace(name, std::move(texts));
+    auto loaded = app::load_settings(said.config_file, flags, [](const char* name) { return std::getenv(name); });
+    if (!loaded)
+        return app::fail(loaded.error());
+    auto& config = loaded->values;
+    config.demo = said.demo;
+    config.bench = said.bench;
+    if (command == "serve")
+        return app::serve(site, config);
+    if (command == "worker") {
+        if (!said.queues.empty())
+            said.worker.queues = CLI::detail::split(said.queues, ',');
+        return app::work(site, config, said.worker);
+    }
+    if (command == "migrate")
+        return app::migrate(site, config);
+    if (command == "group-send")
+        return app::group_send(site, config, said.first, said.second);
+    if (command == "call")
+        return app::call(site, config, said.first, said.second, said.wait);
+    if (command == "inspect")
+        return app::inspect(site, config, said.first);
+    return app::check(site, *loaded);
+}
+
+} // namespace
+
+int run(application& site, int argc, const char* const* argv) {
+    CLI::App program(site.description(), site.name());
+    program.set_version_flag("--version", site.name() + " " + site.version());
+    program.require_subcommand(1);
+    command_line said;
+    add_serve(program, said);
+    add_worker(program, said);
+    add_command(program, said, "migrate", "creates or upgrades the database");
+    auto* send = add_command(program, said, "group-send", "sends one event to a group through the running server");
+    send->add_option("GROUP", said.first)->required();
+    send->add_option("JSON", said.second, "the event, an object with a type")->required();
+    add_job_commands(program, said);
+    add_command(program, said, "check", "validates the configuration and says what is wrong");
+    try {
+        program.parse(argc, argv);
+    } catch (const CLI::ParseError& wrong) {
+        return program.exit(wrong) == 0 ? 0 : 2;
+    }
+    try {
+        return dispatch(site, program, said);
+    } catch (const std::exception& unexpected) {
+        return app::fail({errc::internal, unexpected.what()});
+    }
+}
+
+} // namespace carillon

@@ -1,0 +1,196 @@
+#include "app/commands.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <carillon/jobs/worker_pool.hpp>
+#include "app/operations.hpp"
+#include "app/runtime.hpp"
+#include "channels/memory_layer.hpp"
+#include "net/acceptor.hpp"
+#include "web/http_session.hpp"
+
+namespace carillon::app {
+
+stop_signals::stop_signals() {
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &both, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+}
+
+void stop_signals::wait() {
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    int which = 0;
+    sigwait(&both, &which);
+    for (const int signal : {SIGINT, SIGTERM})
+        std::signal(signal, [](int again) { ::_exit(128 + again); });
+    pthread_sigmask(SIG_UNBLOCK, &both, nullptr);
+}
+
+namespace {
+
+// Each connection is a descriptor: take all that the system allows.
+void raise_descriptor_limit() {
+    rlimit descriptors{};
+    if (::getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur < descriptors.rlim_max) {
+        descriptors.rlim_cur = descriptors.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &descriptors);
+    }
+}
+
+result<std::vector<net::listener>> open_listeners(const settings& config) {
+    std::vector<net::listener> listeners;
+    for (const auto& text : config.bind) {
+        const auto address = net::parse_bind_address(text);
+        if (!address)
+            return address.error();
+        if (config.demo && !address->loopback())
+            return failure{errc::invalid, fmt::format("--demo signs every visitor in, so it serves loopback only; '{}' is not. "
+                                                      "Leave --demo out to serve other addresses", text)};
+        auto opened = net::listener::open(*address);
+        if (!opened)
+            return opened.error();
+        listeners.push_back(*std::move(opened));
+    }
+    return listeners;
+}
+
+// Everything that serves, in the order in which it is made; it ends in the reverse one.
+struct running_server {
+    running_server(const settings& config, logger& log, metrics& counters)
+        : pool(config.blocking_threads, config.limit.blocking_queue_max, counters),
+          environment{config.limit, log, counters, pool}, members(counters),
+          boxes(layer_options(config), counters), layer(members, boxes) {}
+
+    static channel_layer_options layer_options(const settings& config) {
+        channel_layer_options options;
+        options.capacity = config.channel_capacity;
+        options.expiry = config.channel_expiry;
+        return options;
+    }
+
+    net::blocking_pool pool;
+    net::environment environment;
+    channels::hub members;
+    channels::mailboxes boxes;
+    channels::memory_layer layer;
+    std::optional<net::tls_context> tls;
+    std::unique_ptr<runtime> parts;
+    std::optional<web::site> site;
+    std::unique_ptr<net::server> server;
+    std::unique_ptr<relay_server> relay;
+    std::unique_ptr<worker_pool> workers;
+
+    result<void> start(application& app, const settings& config, logger& log, metrics& counters);
+    void start_shards(std::vector<net::listener> listeners, const settings& config);
+    void stop(const settings& config, logger& log);
+};
+
+result<void> running_server::start(application& app, const settings& config, logger& log, metrics& counters) {
+    if (!config.tls_cert.empty()) {
+        auto context = net::tls_context::load(config.tls_cert, config.tls_key);
+        if (!context)
+            return context.error();
+        tls.emplace(*std::move(context));
+    }
+    auto listeners = open_listeners(config);
+    if (!listeners)
+        return listeners.error();
+    auto started = runtime::start(app, config, log, counters, &layer);
+    if (!started)
+        return started.error();
+    parts = *std::move(started);
+    auto table = operation_routes(parts->shared());
+    for (auto& one : app.urls(parts->shared()))
+        table.push_back(std::move(one));
+    web::site_options policies;
+    policies.allowed_hosts = config.allowed_hosts;
+    policies.trusted_proxies = config.trusted_proxies;
+    site.emplace(std::move(table), std::move(policies), config.limit, counters, log, layer, members, boxes);
+    start_shards(*std::move(listeners), config);
+    auto relayed = relay_server::start(relay_socket_path(config.data_dir), layer, log, &counters);
+    if (!relayed)
+        return relayed.error();
+    relay = *std::move(relayed);
+    if (config.workers > 0) {
+        worker_options options;
+        options.threads = config.workers;
+        options.name = "serve@%h";
+        auto pooled = worker_pool::start(parts->jobs(), options);
+        if (!pooled)
+            return pooled.error();
+        workers = *std::move(pooled);
+    }
+    return {};
+}
+
+void running_server::start_shards(std::vector<net::listener> listeners, const settings& config) {
+    const auto threads = config.threads ? config.threads : std::max(1u, std::thread::hardware_concurrency());
+    server = std::make_unique<net::server>(threads, environment, std::move(listeners), tls ? &*tls : nullptr,
+                                           [this](const net::peer_name& peer) { return std::make_unique<web::http_session>(*site, peer); });
+    std::vector<net::shard*> shards;
+    for (std::uint32_t i = 0; i < server->size(); ++i)
+        shards.push_back(&server->at(i));
+    members.attach(std::move(shards));
+    site->prepare(server->size(), environment.counted);
+    server->start();
+}
+
+void running_server::stop(const settings& config, logger& log) {
+    server->stop();
+    if (workers) {
+        const auto report = workers->stop(now() + config.shutdown_grace, now() + config.shutdown_grace + std::chrono::seconds(5));
+        log.info("workers stopped", {{"finished", report.finished}, {"handed_back", report.returned},
+                                     {"abandoned", report.abandoned}});
+    }
+    relay.reset();
+    pool.stop();
+}
+
+void announce(const application& app, const settings& config, const net::server& server, logger& log) {
+    const char* scheme = config.tls_cert.empty() ? "http" : "https";
+    for (const auto& one : server.listeners()) {
+        const auto name = one.name();
+        const auto address = name.starts_with("unix:") ? name : fmt::format("{}://{}/", scheme, name);
+        log.info("serving", {{"address", address}, {"threads", server.size()}, {"workers", config.workers}, {"demo", config.demo}});
+        if (::isatty(STDOUT_FILENO) == 1)
+            fmt::print("\n  {} {} is at {}\n  Ctrl-C stops it.\n\n", app.name(), app.version(), address);
+    }
+    std::fflush(stdout);
+}
+
+} // namespace
+
+int serve(application& app, const settings& config) {
+    stop_signals signals;
+    raise_descriptor_limit();
+    auto log = log_for(config);
+    metrics counters;
+    if (auto made = prepare_data_dir(config.data_dir); !made)
+        return fail(made.error());
+    auto alone = data_dir_lock::take(config.data_dir);
+    if (!alone)
+        return fail(alone.error());
+    running_server running(config, *log, counters);
+    if (auto started = running.start(app, config, *log, counters); !started)
+        return fail(started.error());
+    announce(app, config, *running.server, *log);
+    signals.wait();
+    log->info("stopping: sockets close with 1012, running jobs finish or are handed back");
+    running.stop(config, *log);
+    log->info("stopped");
+    return 0;
+}
+
+} // namespace carillon::app

@@ -107,8 +107,10 @@ void worker_pool::impl::hear_cancels() {
     std::int64_t owner = 0;
     {
         std::lock_guard lock(guard_);
-        if (all_idle())
+        if (all_idle()) {
+            cancel_marks_.clear();
             return;
+        }
         owner = owner_;
     }
     auto marked = core_->store->cancelled_of(owner);

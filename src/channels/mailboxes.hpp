@@ -36,6 +36,9 @@ public:
     template <class F>
     void with_owner(std::string_view channel, F work);
 
+    // How long an event may wait before it is handled.
+    std::chrono::seconds expiry() const noexcept { return options_.expiry; }
+
     // The oldest event of a hand-named channel that has not expired.
     std::optional<event> take(std::string_view channel);
 

@@ -195,8 +195,9 @@ private:
         target.reserve_connection();
         if (&target == &home_)
             return settle_in(home_, std::move(fd), who, owner_);
-        target.events().post([&target, raw = fd.release(), who, &owner = owner_] {
-            settle_in(target, unique_fd(raw), who, owner);
+        // The descriptor is owned all the way: work that comes after the loop's end is dropped.
+        target.events().post([&target, socket = std::move(fd), who, &owner = owner_]() mutable {
+            settle_in(target, std::move(socket), who, owner);
         });
     }
 
@@ -290,7 +291,7 @@ void server::stop() {
             home.events().post([this, &home, waiting, i] {
                 for (std::size_t k = 0; k < listeners_.size(); ++k)
                     intakes_[i * listeners_.size() + k]->stop();
-                home.for_each_connection([](connection& live) { live.stop(); });
+                home.stop_connections();
                 report_when_empty(home, waiting);
             });
         }

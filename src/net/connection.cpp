@@ -62,8 +62,9 @@ void connection::flush() noexcept {
 }
 
 void connection::flushed() noexcept {
-    if (blocked_since_ != 0) {
+    if (blocked_since_ != 0 || report_drained_) {
         blocked_since_ = 0;
+        report_drained_ = false;
         update_interest();
         protocol_->on_drained();
         if (ended_ || !outbox_.empty())
@@ -86,9 +87,11 @@ void connection::update_interest() noexcept {
     if (ended_)
         return;
     std::uint32_t wanted = 0; // errors and a full hang-up are always told
-    if (!input_over_)
-        wanted = paused_ ? static_cast<std::uint32_t>(EPOLLRDHUP) : static_cast<std::uint32_t>(EPOLLIN);
-    if (blocked_since_ != 0 || stream_.wants_write())
+    if (!input_over_ && !paused_)
+        wanted = EPOLLIN;
+    else if (!input_over_ && !peer_finished_)
+        wanted = EPOLLRDHUP;
+    if (blocked_since_ != 0 || (stream_.wants_write() && !paused_))
         wanted |= EPOLLOUT;
     if (wanted != interest_) {
         interest_ = wanted;
@@ -102,31 +105,36 @@ void connection::pause_reading(bool paused) {
     paused_ = paused;
     update_interest();
     if (!paused && stream_.has_buffered())
-        home_.events().defer([this] { // TLS holds bytes that the kernel will not announce
-            if (!ended_)
-                read();
-        });
+        home_.read_soon(*this); // TLS holds bytes that the kernel will not announce
+}
+
+void connection::read_buffered() noexcept {
+    if (!ended_ && !paused_)
+        read();
 }
 
 void connection::on_ready(std::uint32_t events) noexcept {
     if (ended_)
         return;
+    const bool handshake_waits = stream_.wants_write();
     if (events & EPOLLOUT)
         flush();
     if (ended_)
         return;
-    if (events & EPOLLIN)
+    if ((events & EPOLLIN) || ((events & EPOLLOUT) && handshake_waits && !paused_))
         read();
-    else if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) {
-        if (!paused_ || input_over_ || (events & (EPOLLHUP | EPOLLERR)))
-            return end();
-        input_over_ = true;
+    else if (events & (EPOLLHUP | EPOLLERR))
+        end();
+    else if (events & EPOLLRDHUP) {
+        // What the peer sent before is still to be read; its end is met there.
+        peer_finished_ = true;
         update_interest();
-        protocol_->on_end_of_input();
     }
 }
 
 void connection::read() noexcept {
+    constexpr int records_max = 8; // of TLS, in one go: then others get their turn
+    int records = 0;
     do {
         const auto scratch = home_.scratch();
         const auto got = stream_.read(scratch);
@@ -143,7 +151,8 @@ void connection::read() noexcept {
         last_received_ = home_.second();
         if (!finished_)
             protocol_->on_bytes(scratch.first(got.bytes));
-    } while (!ended_ && stream_.encrypted() && !paused_);
+        ++records;
+    } while (!ended_ && stream_.encrypted() && !paused_ && (records < records_max || stream_.has_buffered()));
 }
 
 void connection::on_due() noexcept {

@@ -28,7 +28,7 @@ public:
     virtual void on_bytes(std::span<std::byte> received) = 0;
     // The peer sends no more. By default the connection ends; a protocol that still has to answer overrides this.
     virtual void on_end_of_input();
-    // All that had to wait for a slow peer has left.
+    // All that had to wait for a slow peer has left; or all that was queued, when connection::report_drained() asked.
     virtual void on_drained() {}
     // The time asked for has come, or an earlier one. Returns the seconds (1 or more) until the next reminder.
     virtual std::uint32_t on_reminder() = 0;
@@ -57,13 +57,17 @@ public:
     void push(shared_frame frame);
     std::size_t pending_bytes() const noexcept { return outbox_.pending_bytes(); }
     // Forgets what waits, except the rest of a frame of which a part has left.
-    void drop_unsent() noexcept { outbox_.drop_unsent(); }
+    void drop_unsent() noexcept { outbox_.drop_unsent(stream_.promised_bytes()); }
 
     // The seconds of the shard's clock when bytes last arrived, and when the peer stopped taking ours (0: it takes them).
     std::uint32_t last_received() const noexcept { return last_received_; }
     std::uint32_t blocked_since() const noexcept { return blocked_since_; }
 
+    // Has on_drained() called as soon as nothing waits any more, also when the peer was never slow.
+    void report_drained() noexcept { report_drained_ = true; }
+
     void pause_reading(bool paused);
+    bool reading_paused() const noexcept { return paused_; }
     void remind_in(std::uint32_t seconds) { home_.remind(*this, seconds); }
 
     // Sends what is queued, then ends. `linger` waits for the peer's end first and discards what it still sends, so that a reset does
@@ -81,6 +85,7 @@ public:
     // For the shard.
     void adopt();
     void flush() noexcept;
+    void read_buffered() noexcept;
     void on_ready(std::uint32_t events) noexcept override;
     void on_due() noexcept;
     void stop() noexcept;
@@ -100,7 +105,9 @@ private:
     std::uint32_t linger_until_ = 0;
     bool dirty_ = false;
     bool paused_ = false;
-    bool input_over_ = false; // the peer has said that it sends no more
+    bool report_drained_ = false;
+    bool peer_finished_ = false; // it was seen while reading was paused; what came before is still to be read
+    bool input_over_ = false;    // the peer has said that it sends no more, and all was read
     bool closing_ = false;
     bool linger_ = false;
     bool finished_ = false;

@@ -104,12 +104,14 @@ void loop::take_inbox() {
 }
 
 void loop::run_deferred() {
-    // What is deferred meanwhile joins this round: a publish from a handler still leaves in this turn.
-    for (std::size_t i = 0; i < deferred_.size(); ++i) {
-        auto work = std::move(deferred_[i]);
-        work->run();
+    // What is deferred meanwhile joins this turn: a publish from a handler still leaves in it. Not for ever, since two
+    // consumers that answer each other would keep everybody else waiting.
+    for (int round = 0; round < rounds_max && !deferred_.empty(); ++round) {
+        running_.swap(deferred_);
+        for (auto& work : running_)
+            std::exchange(work, nullptr)->run();
+        running_.clear();
     }
-    deferred_.clear();
 }
 
 void loop::fire_timers() {

@@ -85,7 +85,7 @@ public:
     // Asked before the turn's end: true to look first, without waiting, for what arrived meanwhile and to serve it in the
     // same turn. At most looks_max times a turn.
     void on_look_again(std::function<bool()> wanted) { look_again_ = std::move(wanted); }
-    // Work for this turn's end or, when called at the end, for the next turn at once.
+    // Work for this turn's end or, when called at the end, for the next turn at once. So is what work defers again and again.
     void defer(std::unique_ptr<posted> work);
     template <class F>
     void defer(F work) {
@@ -112,6 +112,7 @@ public:
 
 private:
     static constexpr int looks_max = 16;
+    static constexpr int rounds_max = 16;
     std::span<epoll_event> wait(std::span<epoll_event> into, int milliseconds);
     void serve(std::span<const epoll_event> ready);
     void wake() noexcept;
@@ -124,7 +125,7 @@ private:
     std::function<void()> turn_end_;
     std::function<bool()> look_again_;
     std::multimap<steady_time, std::function<void()>> timers_;
-    std::vector<std::unique_ptr<posted>> deferred_, taken_;
+    std::vector<std::unique_ptr<posted>> deferred_, running_, taken_;
     steady_time turn_time_ = now();
 
     std::mutex inbox_guard_;

@@ -66,8 +66,11 @@ void outbox::clear() noexcept {
     give_back();
 }
 
-void outbox::drop_unsent() noexcept {
-    const std::uint32_t kept = head_sent_ > 0 ? 1 : 0;
+void outbox::drop_unsent(std::size_t promised_bytes) noexcept {
+    std::uint32_t kept = head_sent_ > 0 ? 1 : 0;
+    std::size_t kept_bytes = kept ? at(0).size() - head_sent_ : 0;
+    while (kept < count_ && kept_bytes < promised_bytes)
+        kept_bytes += at(kept++).size();
     while (count_ > kept) {
         pending_bytes_ -= at(count_ - 1).size();
         at(--count_) = {};

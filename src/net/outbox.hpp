@@ -31,8 +31,8 @@ public:
     // The first `sent` unsent bytes have left.
     void consume(std::size_t sent) noexcept;
     void clear() noexcept;
-    // Drops every frame of which no byte has left.
-    void drop_unsent() noexcept;
+    // Drops every frame of which no byte has left, nor is among the next `promised_bytes`.
+    void drop_unsent(std::size_t promised_bytes = 0) noexcept;
 
 private:
     static constexpr std::uint32_t inline_slots = 2;

@@ -1,5 +1,7 @@
 #include "net/shard.hpp"
 
+#include <utility>
+
 #include "net/connection.hpp"
 
 namespace carillon::net {
@@ -30,14 +32,32 @@ shard::~shard() {
 shard* shard::current() noexcept { return here; }
 
 void shard::adopt(std::unique_ptr<connection> newcomer) {
+    if (!ticking_)
+        tick(); // the clock stood while nobody was here; the newcomer's time starts now
     auto* live = newcomer.release(); // the wheel and the loop know it from here on; end_turn() buries it
     try {
         live->adopt();
     } catch (const std::exception&) { // no memory in the kernel for one more watched descriptor
         live->end();
     }
-    if (!ticking_)
-        tick();
+    if (stopping_)
+        live->stop(); // handed over by another shard while the server stopped
+}
+
+void shard::stop_connections() {
+    stopping_ = true;
+    for_each_connection([](connection& live) { live.stop(); });
+}
+
+void shard::read_soon(connection& who) {
+    if (rereads_.empty())
+        loop_.defer([this] { read_again(); });
+    rereads_.push_back(&who);
+}
+
+void shard::read_again() {
+    for (auto* who : std::exchange(rereads_, {}))
+        who->read_buffered();
 }
 
 void shard::remind(connection& who, std::uint32_t after_seconds) {
@@ -74,12 +94,15 @@ void shard::send_outgoing() {
 
 void shard::end_turn() {
     send_outgoing();
-    // Flushing may end connections, and ending may queue for others: both lists may grow while they are walked.
+    // Flushing may end connections, and ending may queue for others: the list may grow while it is walked.
     for (std::size_t i = 0; i < dirty_.size(); ++i)
         dirty_[i]->flush();
     dirty_.clear();
-    for (std::size_t i = 0; i < dead_.size(); ++i)
-        delete dead_[i];
+    send_outgoing(); // what those that ended here said to other shards; nothing else may wake this one again
+    for (auto* dead : dead_) {
+        std::erase(rereads_, dead);
+        delete dead;
+    }
     dead_.clear();
 }
 

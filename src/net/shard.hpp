@@ -52,6 +52,10 @@ public:
     // Hands work to another shard at the end of this turn: one wake-up for all that gathered.
     void post_later(shard& other, std::unique_ptr<posted> work);
     void bury(connection& dead) { dead_.push_back(&dead); }
+    // Has it read what its TLS session holds decrypted already, soon and outside of what runs now.
+    void read_soon(connection& who);
+    // Asks every connection to finish, those that come later too.
+    void stop_connections();
 
     // Calls `visit(connection&)` for every live connection.
     template <class F>
@@ -73,6 +77,7 @@ private:
     void end_turn();
     void send_outgoing();
     void tick();
+    void read_again();
 
     const std::uint32_t index_;
     const environment& shared_;
@@ -82,7 +87,8 @@ private:
     std::uint32_t second_ = 0;
     bool ticking_ = false;
     std::unique_ptr<std::byte[]> scratch_;
-    std::vector<connection*> dirty_, dead_;
+    bool stopping_ = false;
+    std::vector<connection*> dirty_, dead_, rereads_;
     struct outgoing {
         shard* other;
         std::vector<std::unique_ptr<posted>> work;

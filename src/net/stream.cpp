@@ -107,11 +107,8 @@ stream::progress stream::read_tls(std::span<std::byte> into) noexcept {
 stream::progress stream::write_tls(std::span<const iovec> parts) noexcept {
     // One record for what fits into one: small frames cost one encryption and one system call together.
     constexpr std::size_t record_bytes = 16 * 1024;
-    ERR_clear_error();
-    if (parts.size() == 1 || parts[0].iov_len >= record_bytes) {
-        const int size = static_cast<int>(std::min<std::size_t>(parts[0].iov_len, INT_MAX));
-        return after_tls(SSL_write(ssl_, parts[0].iov_base, size));
-    }
+    if (parts.size() == 1 || parts[0].iov_len >= record_bytes)
+        return write_tls(parts[0].iov_base, std::min(parts[0].iov_len, record_bytes));
     std::array<std::byte, record_bytes> record;
     std::size_t filled = 0;
     for (const auto& part : parts) {
@@ -121,7 +118,14 @@ stream::progress stream::write_tls(std::span<const iovec> parts) noexcept {
         if (filled == record_bytes)
             break;
     }
-    return after_tls(SSL_write(ssl_, record.data(), static_cast<int>(filled)));
+    return write_tls(record.data(), filled);
+}
+
+stream::progress stream::write_tls(const void* data, std::size_t size) noexcept {
+    ERR_clear_error();
+    const auto done = after_tls(SSL_write(ssl_, data, static_cast<int>(size)));
+    promised_bytes_ = done.what == state::would_block ? size : 0;
+    return done;
 }
 
 stream::progress stream::after_tls(int returned) noexcept {

@@ -51,16 +51,20 @@ public:
     bool has_buffered() const noexcept;
     // What TLS waits for while the handshake or a renegotiated key runs: EPOLLOUT when a read or write needs it.
     bool wants_write() const noexcept { return wants_write_; }
+    // The bytes of the last write that TLS has encrypted already, but not sent: the next write must begin with them.
+    std::size_t promised_bytes() const noexcept { return promised_bytes_; }
     // Says "no more from me" (TLS close_notify, then shutdown of the sending side).
     void finish() noexcept;
 
 private:
     progress read_tls(std::span<std::byte> into) noexcept;
     progress write_tls(std::span<const iovec> parts) noexcept;
+    progress write_tls(const void* data, std::size_t size) noexcept;
     progress after_tls(int returned) noexcept;
 
     unique_fd fd_;
     bool wants_write_ = false;
+    std::size_t promised_bytes_ = 0;
     SSL* ssl_ = nullptr;
 };
 

@@ -56,13 +56,13 @@ response answer_for(std::exception_ptr thrown, const request& asked, logger& log
 // --- bytes in ----------------------------------------------------------------------------------------------------------
 
 void http_session::on_bytes(std::span<std::byte> received) {
-    if (deaf_)
+    if (deaf_ || closing_)
         return;
-    if (exchange_ && !exchange_->reading)
+    if (choked_ || (exchange_ && !exchange_->reading))
         return hold(received);
     bytes_view rest = received;
     consume(rest);
-    if (!upgraded_ && !closing_ && !rest.empty())
+    if (!upgraded_ && !closing_ && !gone_ && !rest.empty())
         hold(rest);
 }
 
@@ -75,12 +75,14 @@ void http_session::consume(bytes_view& rest) {
     if (!parser_)
         parser_ = std::make_unique<wire::http::request_parser>(
             wire::http::request_parser::limits{site_.limit.head_bytes_max, site_.limit.headers_max, 0});
-    const bool was_idle = parser_->idle();
     while (!closing_ && !upgraded_ && (!exchange_ || exchange_->reading)) {
+        if (!exchange_ && choked())
+            return;
         const auto got = parser_->next(rest);
         switch (got.kind) {
         case wire::http::request_parser::what::need_more:
-            if (!exchange_ && was_idle && !parser_->idle()) {
+            if (!exchange_ && !head_begun_ && !parser_->idle()) {
+                head_begun_ = true;
                 started_ = link().home().second();
                 link().remind_in(static_cast<std::uint32_t>(site_.limit.handshake_timeout.count()));
             }
@@ -96,6 +98,16 @@ void http_session::consume(bytes_view& rest) {
     }
 }
 
+// Whether answers wait for a peer that does not take them: then its next requests wait too, or they would cost memory without
+// end.
+bool http_session::choked() {
+    if (link().pending_bytes() <= site_.limit.outbox_bytes_soft)
+        return false;
+    link().flush();
+    choked_ = !gone_ && link().pending_bytes() > site_.limit.outbox_bytes_soft; // on_drained() will come
+    return choked_ || gone_;
+}
+
 // False when this session is not the one that goes on reading.
 bool http_session::begin_exchange(bytes_view& rest) {
     if (wire::ws::wants_websocket(parser_->head())) {
@@ -105,6 +117,8 @@ bool http_session::begin_exchange(bytes_view& rest) {
     auto head = parser_->take_head();
     exchange_ = std::make_unique<exchange>();
     auto& now_on = *exchange_;
+    head_begun_ = false;
+    now_on.asked.method = head.method; // an answer to HEAD has no body, whatever is wrong
     now_on.keep_alive = head.keep_alive;
     now_on.has_body = head.chunked || head.content_length.value_or(0) > 0;
     const bool expects_continue = head.expects_continue;
@@ -194,8 +208,15 @@ void http_session::upgrade(wire::http::request_head&& head, bytes_view rest) {
         return refused(error_response(errc::forbidden, "the Origin header must name an allowed host of this site"));
     described->url_kwargs = std::move(match.kwargs);
     described->subprotocols = offered.subprotocols;
+    exchange_->asked.method = "GET";
+    exchange_->asked.path = described->path;
+    std::unique_ptr<ws_session> next;
+    try {
+        next = std::make_unique<ws_session>(site_, *match.found, *std::move(described), std::move(offered));
+    } catch (...) { // the consumer's own constructor
+        return refused(answer_for(std::current_exception(), exchange_->asked, site_.log));
+    }
     upgraded_ = true;
-    auto next = std::make_unique<ws_session>(site_, *match.found, *std::move(described), std::move(offered));
     auto& socket = *next;
     bytes early(rest.begin(), rest.end());
     link().become(std::move(next));
@@ -266,8 +287,14 @@ task<> http_session::serve() {
     if (gone_)
         co_return;
     write_head_and_body(present.answer, true);
-    if (!present.answer.file_path.empty() && present.asked.method != "HEAD")
+    if (present.answer.file_path.empty() || present.asked.method == "HEAD")
+        co_return;
+    try {
         co_await send_file(present.answer);
+    } catch (const std::exception& wrong) {
+        site_.log.error("a file could not be sent whole", {{"path", present.answer.file_path}, {"error", wrong.what()}});
+        link().end(); // the announced length cannot be kept: only a cut tells the client
+    }
 }
 
 void http_session::completed(std::exception_ptr) noexcept { // serve() lets nothing out
@@ -287,13 +314,16 @@ void http_session::handler_ended() noexcept {
 // A handler that had to wait has ended: go on with what came meanwhile.
 void http_session::resume_input() noexcept {
     handler_ended();
-    if (gone_ || closing_)
-        return;
+    if (!gone_ && !closing_)
+        go_on_with_held();
+}
+
+void http_session::go_on_with_held() {
     auto held = std::exchange(held_, {});
     link().pause_reading(false);
     bytes_view rest = held;
     consume(rest);
-    if (!upgraded_ && !closing_ && !rest.empty())
+    if (!upgraded_ && !closing_ && !gone_ && !rest.empty())
         hold(rest);
 }
 
@@ -309,7 +339,7 @@ void http_session::write_head_and_body(const response& answer, bool with_file) {
         site_.counters.request_errors.add();
     wire::http::response_head head;
     head.status = answer.status;
-    head.keep_alive = !must_close();
+    head.keep_alive = present.keep_alive = !must_close(); // what is said here is kept, whatever arrives meanwhile
     head.headers.reserve(answer.headers.size() + std::size(safe_headers));
     for (const auto& [name, content] : answer.headers)
         head.headers.push_back({name, content});
@@ -335,12 +365,14 @@ void http_session::write_head_and_body(const response& answer, bool with_file) {
 
 namespace {
 
-result<bytes> read_part(const std::string& path, std::uint64_t offset, std::size_t size) {
-    net::unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+// The file stays open between its parts: another one of the same name must not be mixed in.
+bytes read_part(net::unique_fd& fd, const std::string& path, std::uint64_t offset, std::size_t size) {
+    if (!fd)
+        fd = net::unique_fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     bytes part(size);
     const auto got = fd ? ::pread(fd.get(), part.data(), size, static_cast<off_t>(offset)) : -1;
     if (got <= 0)
-        return failure{errc::internal, "a file vanished while it was sent"};
+        throw error(errc::internal, "a file vanished or shrank while it was sent");
     part.resize(static_cast<std::size_t>(got));
     return part;
 }
@@ -353,32 +385,34 @@ task<> http_session::send_file(const response& answer) {
     struct drained {
         http_session& self;
         bool await_ready() const noexcept { return self.gone_ || self.link().pending_bytes() < piece_bytes; }
-        void await_suspend(std::coroutine_handle<> h) noexcept { self.draining_ = h; }
+        void await_suspend(std::coroutine_handle<> h) noexcept {
+            self.draining_ = h;
+            self.link().report_drained(); // the kernel may take all at once
+        }
         void await_resume() const noexcept {}
     };
+    net::unique_fd fd;
     auto offset = answer.file_offset;
     const auto end = answer.file_offset + answer.file_bytes;
     while (offset < end && !gone_) {
         const auto size = static_cast<std::size_t>(std::min(piece_bytes, end - offset));
-        auto reading = blocking([&answer, offset, size] { return read_part(answer.file_path, offset, size); });
+        auto reading = blocking([&fd, &answer, offset, size] { return read_part(fd, answer.file_path, offset, size); });
         const auto part = co_await reading;
         if (gone_)
             co_return;
-        if (!part) {
-            site_.log.error("a file could not be sent whole", {{"path", answer.file_path}});
-            link().end(); // the announced length cannot be kept: only a cut tells the client
-            co_return;
-        }
-        offset += part->size();
-        link().push(shared_frame::copy_of(*part));
+        offset += part.size();
+        link().push(shared_frame::copy_of(part));
         drained wait{*this};
         co_await wait;
     }
 }
 
 void http_session::on_drained() {
+    idle_since_ = link().home().second();
     if (auto waiting = std::exchange(draining_, nullptr))
         waiting.resume();
+    if (std::exchange(choked_, false) && !gone_ && !closing_)
+        go_on_with_held();
 }
 
 void http_session::finish_exchange() {
@@ -386,6 +420,7 @@ void http_session::finish_exchange() {
     const bool unread = exchange_->reading && exchange_->has_body;
     exchange_.reset();
     served_any_ = true;
+    idle_since_ = link().home().second();
     if (close) {
         closing_ = true;
         link().close_after_flush(unread || !input_ended_);
@@ -403,7 +438,10 @@ void http_session::on_end_of_input() {
         link().pause_reading(true);
         return;
     }
-    link().end();
+    if (exchange_ || link().pending_bytes() == 0)
+        return link().end();
+    closing_ = true;
+    link().close_after_flush(false); // it may still read the answers that wait for it
 }
 
 std::uint32_t http_session::on_reminder() {
@@ -431,16 +469,21 @@ std::uint32_t http_session::on_reminder() {
     }
     parser_.reset(); // a silent connection owns no parser
     const auto patience = seconds(served_any_ ? site_.limit.keep_alive_timeout : site_.limit.handshake_timeout);
-    if (second - heard < patience)
-        return patience - (second - heard);
+    if (link().pending_bytes() > 0)
+        return patience; // a slow reader is send_timeout's business
+    const auto silent = second - std::max(heard, idle_since_);
+    if (silent < patience)
+        return patience - silent;
     link().end();
     return patience;
 }
 
 void http_session::on_stop() {
     stopping_ = true;
-    if (!exchange_)
-        link().close_after_flush(false);
+    if (exchange_)
+        return;
+    closing_ = true;
+    link().close_after_flush(false);
 }
 
 void http_session::on_ended() noexcept {

@@ -60,6 +60,8 @@ private:
     void handler_ended() noexcept;
     void resume_input() noexcept;
     void hold(bytes_view rest);
+    void go_on_with_held();
+    bool choked();
     bool must_close() const noexcept;
 
     site& site_;
@@ -70,6 +72,9 @@ private:
     task<> running_;
     std::coroutine_handle<> draining_; // a file's sender that waits for the peer
     std::uint32_t started_ = 0;        // second when the first byte of the present head came
+    std::uint32_t idle_since_ = 0;     // second when the last answer had left
+    bool head_begun_ = false;          // started_ counts
+    bool choked_ = false;              // requests wait until the peer has taken its answers
     bool served_any_ = false;
     bool busy_ = false;
     bool starting_ = false;

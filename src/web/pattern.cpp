@@ -149,8 +149,7 @@ std::optional<name_value_list> pattern::match_regex(std::string_view path) const
         return {};
     name_value_list captured;
     for (const auto& [name, group] : regex_->names)
-        if (found[group].matched)
-            captured.emplace_back(name, found[group].str());
+        captured.emplace_back(name, found[group].str()); // empty where the group took no part
     return captured;
 }
 

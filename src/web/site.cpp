@@ -130,7 +130,15 @@ void site::believe_proxy(scope& described) const {
     };
     if (!trusted(described.client_address))
         return;
-    std::string_view chain = described.header("x-forwarded-for");
+    // Some proxies add a header line of their own and leave the client's as it is: all lines are one list (RFC 9110 5.3).
+    std::string all;
+    std::string_view scheme;
+    for (const auto& [name, content] : described.headers)
+        if (equal_ignoring_case(name, "x-forwarded-for"))
+            (all += all.empty() ? "" : ",") += content;
+        else if (equal_ignoring_case(name, "x-forwarded-proto"))
+            scheme = trimmed(std::string_view(content).substr(content.rfind(',') + 1));
+    std::string_view chain = all;
     while (!chain.empty()) {
         const auto comma = chain.rfind(',');
         const auto last = trimmed(comma == std::string_view::npos ? chain : chain.substr(comma + 1));
@@ -142,7 +150,7 @@ void site::believe_proxy(scope& described) const {
         if (!trusted(last))
             break;
     }
-    if (const auto scheme = described.header("x-forwarded-proto"); !scheme.empty())
+    if (!scheme.empty())
         described.secure = equal_ignoring_case(scheme, "https") || equal_ignoring_case(scheme, "wss");
 }
 

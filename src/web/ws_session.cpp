@@ -14,6 +14,13 @@ namespace carillon::web {
 
 namespace ws = wire::ws;
 
+namespace {
+
+// What a waiting message costs: without its own share, empty ones would cost nothing and come without end.
+std::size_t cost_of(const message& waiting) noexcept { return waiting.payload.size() + 2 * sizeof waiting; }
+
+} // namespace
+
 ws_session::ws_session(site& shared, const route& matched, scope asked, ws::handshake offered)
     : site_(shared), route_(matched), consumer_(matched.consumer_->make()) {
     consumer_->session_ = this;
@@ -24,8 +31,7 @@ ws_session::ws_session(site& shared, const route& matched, scope asked, ws::hand
 ws_session::~ws_session() {
     if (extras_ && !extras_->channel.empty())
         site_.boxes.close(extras_->channel);
-    if (phase_ != phase::gone)
-        site_.members.leave_all(link().home(), *this);
+    site_.members.leave_all(link().home(), *this); // a membership that outlives its session would be used after it
 }
 
 ws_session::extras& ws_session::more() {
@@ -92,46 +98,41 @@ void ws_session::completed(std::exception_ptr thrown) noexcept {
 void ws_session::after_handler() noexcept {
     if (!connected_)
         return finish_connect();
-    if (phase_ == phase::gone && !disconnecting_)
-        return run_disconnect();
-    if (phase_ == phase::gone)
-        return link().settle();
     if (!pumping_)
         pump();
 }
 
 void ws_session::finish_connect() noexcept {
     connected_ = true;
-    if (phase_ == phase::gone)
-        return run_disconnect();
     if (phase_ == phase::connecting)
         deny(403); // on_connect ended without a decision
-    more();
-    if (phase_ == phase::open && !extras_->early.empty()) {
-        auto early = std::exchange(extras_->early, {});
-        receive(early);
-    }
+    auto early = std::exchange(more().early, {});
     extras_->asked = {};
     extras_->offered = {};
+    if (phase_ == phase::open && !early.empty())
+        receive(early); // may run handlers, and give extras_ back
     update_reading();
     pump();
 }
 
 void ws_session::pump() noexcept {
     pumping_ = true;
-    while (!busy_ && phase_ == phase::open && extras_ && !extras_->mailbox.empty())
+    while (!busy_ && handles_messages() && extras_ && !extras_->mailbox.empty())
         handle_next();
     pumping_ = false;
+    if (busy_)
+        return;
+    if (phase_ == phase::gone)
+        return disconnecting_ ? link().settle() : run_disconnect();
     shrink();
-    if (!busy_)
-        update_reading();
+    update_reading();
 }
 
 void ws_session::handle_next() noexcept {
     auto next = std::move(extras_->mailbox.front());
     extras_->mailbox.pop_front();
     if (auto* received = std::get_if<message>(&next)) {
-        extras_->mailbox_bytes -= received->payload.size();
+        extras_->mailbox_bytes -= cost_of(*received);
         try {
             run(consumer_->on_receive(std::move(*received)));
         } catch (...) {
@@ -141,7 +142,9 @@ void ws_session::handle_next() noexcept {
     }
     --extras_->mailbox_events;
     auto& waited = std::get<waiting_event>(next);
-    if (now() - waited.since > channel_layer_options{}.expiry)
+    if (phase_ != phase::open)
+        return;
+    if (now() - waited.since > site_.boxes.expiry())
         return site_.counters.mailbox_dropped.add();
     handle_event(waited.e);
 }
@@ -215,6 +218,8 @@ void ws_session::run_disconnect() noexcept {
 // --- bytes in ----------------------------------------------------------------------------------------------------------
 
 void ws_session::on_bytes(std::span<std::byte> received) {
+    if (deaf_)
+        return;
     if (phase_ == phase::open || phase_ == phase::closing)
         return receive(received);
     if (phase_ == phase::connecting) {
@@ -255,7 +260,7 @@ void ws_session::received_message(bool is_text, bytes_view payload) {
             return failed(std::current_exception());
         }
     }
-    more().mailbox_bytes += received.payload.size();
+    more().mailbox_bytes += cost_of(received);
     extras_->mailbox.push_back(std::move(received));
     update_reading();
 }
@@ -266,25 +271,30 @@ void ws_session::update_reading() {
         return;
     const bool full = extras_ && extras_->mailbox_bytes > site_.limit.mailbox_bytes_max;
     const bool slow = link().pending_bytes() > site_.limit.outbox_bytes_soft;
+    if (slow)
+        link().report_drained(); // the kernel may take all at once
     link().pause_reading(phase_ == phase::open && (full || slow));
 }
 
 void ws_session::peer_closed(std::uint16_t code) {
+    deaf_ = true;
     if (phase_ == phase::closing) { // the answer to ours
         link().close_after_flush(false);
         return;
     }
     close_code_ = code;
+    peer_left_ = true;
     phase_ = phase::closing;
     link().push(ws::make_close(code == close_code::none_given ? close_code::normal : code, {}));
     link().close_after_flush(false);
 }
 
 void ws_session::refused(std::uint16_t code, const char* why) {
+    deaf_ = true;
     site_.counters.protocol_errors.add();
-    close_code_ = code;
     if (phase_ == phase::closing)
         return link().end();
+    close_code_ = code;
     begin_closing(code, why, true);
 }
 
@@ -305,11 +315,16 @@ std::uint32_t ws_session::on_reminder() {
         link().end();
         return 1;
     }
-    const auto blocked = link().blocked_since();
-    if (blocked != 0 && link().pending_bytes() > site_.limit.outbox_bytes_soft &&
-        second - blocked >= seconds(site_.limit.outbox_soft_duration)) {
+    if (slow_since_ != 0 && link().pending_bytes() > site_.limit.outbox_bytes_soft) {
+        const auto patience = seconds(site_.limit.outbox_soft_duration);
+        if (second - slow_since_ < patience)
+            return patience - (second - slow_since_);
         close_as_slow();
         return seconds(site_.limit.close_timeout);
+    }
+    if (link().reading_paused()) { // it is not heard because it is not read; silence says nothing
+        pinged_ = 0;
+        return seconds(site_.limit.ping_interval);
     }
     const auto heard = link().last_received();
     if (pinged_ != 0 && heard < pinged_) {
@@ -340,11 +355,12 @@ void ws_session::on_ended() noexcept {
     if (accepted_)
         tools().sockets_open.sub();
     site_.members.leave_all(link().home(), *this);
+    if (extras_ && !extras_->channel.empty())
+        site_.boxes.close(extras_->channel); // the name stays: a handler on another thread may read it
+    peer_left_ = peer_left_ || phase_ == phase::open;
     phase_ = phase::gone;
-    if (busy_ || !connected_)
-        return; // after_handler() goes on
-    if (!disconnecting_)
-        run_disconnect();
+    if (!busy_ && connected_ && !pumping_)
+        pump(); // else whoever is at it goes on
 }
 
 // --- what the consumer does --------------------------------------------------------------------------------------------
@@ -379,7 +395,7 @@ void ws_session::accept(std::string_view subprotocol, const name_value_list& hea
         answer += fmt::format("Sec-WebSocket-Protocol: {}\r\n", subprotocol);
     }
     for (const auto& [name, content] : headers)
-        if ((name + content).find_first_of("\r\n") == std::string::npos)
+        if (wire::http::may_be_written(name, content))
             answer += name + ": " + content + "\r\n";
     link().push(shared_frame::copy_of(answer + "\r\n"));
     receiver_.emplace(route_.message_bytes_max_ ? route_.message_bytes_max_ : site_.limit.message_bytes_max,
@@ -461,7 +477,11 @@ void ws_session::push(shared_frame frame) {
                 return site_.counters.slow_dropped.add();
             return close_as_slow();
         }
+        if (slow_since_ == 0)
+            slow_since_ = std::max(link().home().second(), 1u);
         update_reading();
+    } else {
+        slow_since_ = 0;
     }
     tools().frames_sent.add();
     link().push(std::move(frame));

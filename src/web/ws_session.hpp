@@ -58,7 +58,7 @@ private:
     enum class phase : std::uint8_t {
         connecting, // on_connect runs
         open,
-        closing, // our close frame is on its way; nothing is handled any more
+        closing, // our close frame is on its way; nothing is handled any more, but what the peer sent before its own
         gone     // the connection has ended
     };
     struct waiting_event {
@@ -70,7 +70,7 @@ private:
         scope asked;                // until on_connect has ended
         wire::ws::handshake offered;
         std::deque<std::variant<message, waiting_event>> mailbox;
-        std::size_t mailbox_bytes = 0;
+        std::size_t mailbox_bytes = 0; // of client messages, with what each costs to keep
         std::uint32_t mailbox_events = 0;
         std::string channel;
         bytes early; // what came before accept()
@@ -92,6 +92,7 @@ private:
     void failed(std::exception_ptr thrown) noexcept;
     void finish_connect() noexcept;
     void run_disconnect() noexcept;
+    bool handles_messages() const noexcept { return phase_ == phase::open || peer_left_; }
 
     void receive(std::span<std::byte> received);
     void received_message(bool is_text, bytes_view payload);
@@ -111,6 +112,7 @@ private:
     std::exception_ptr thrown_;
     std::optional<wire::ws::receiver> receiver_; // from accept() on
     std::uint32_t pinged_ = 0; // second of the ping that waits for a sign of life; 0: none
+    std::uint32_t slow_since_ = 0; // second since when more than outbox_bytes_soft waits; 0: less does
     std::uint16_t close_code_ = close_code::vanished;
     std::uint8_t window_bits_ = 0; // of permessage-deflate; 0: not agreed on
     phase phase_ = phase::connecting;
@@ -121,6 +123,8 @@ private:
     bool pumping_ = false;
     bool disconnecting_ = false; // on_disconnect was called, or need not be
     bool connected_ = false;   // on_connect has ended
+    bool deaf_ = false;        // nothing that comes from the peer has a meaning any more
+    bool peer_left_ = false;   // the end came from the peer: its messages that wait are still handled
 };
 
 } // namespace carillon::web

@@ -84,6 +84,7 @@ protected:
     // An event, or what `shown` selects of it: encoded once, however many consumers send it. `shown` must live as
     // long as the program.
     void send(const event& e, const projection& shown = whole_event);
+    void send(const event& e, const projection&& shown) = delete; // its address would soon be another's
     // `{"type":"error","data":{"code":…,"message":…}}`, for a message that cannot be used.
     void send_error(std::string_view code, std::string_view text);
     // Closes. Before accept() the handshake is completed first, since a browser cannot see why it was refused.

@@ -6,11 +6,6 @@ namespace carillon::wire::http {
 
 namespace {
 
-bool may_be_written(const header& h) noexcept {
-    constexpr std::string_view breaking("\r\n\0", 3);
-    return is_token(h.name) && h.value.find_first_of(breaking) == std::string::npos;
-}
-
 void append_line(std::string& out, std::string_view name, std::string_view value) {
     out += name;
     out += ": ";
@@ -75,6 +70,11 @@ std::string_view reason_phrase(int status) noexcept {
     }
 }
 
+bool may_be_written(std::string_view name, std::string_view value) noexcept {
+    constexpr std::string_view breaking("\r\n\0", 3);
+    return is_token(name) && value.find_first_of(breaking) == std::string_view::npos;
+}
+
 std::string write_head(const response_head& head, std::string_view date) {
     std::string out;
     out.reserve(160 + 48 * head.headers.size());
@@ -86,7 +86,7 @@ std::string write_head(const response_head& head, std::string_view date) {
     if (!date.empty())
         append_line(out, "Date", date);
     for (const auto& h : head.headers)
-        if (may_be_written(h))
+        if (may_be_written(h.name, h.value))
             append_line(out, h.name, h.value);
     if (head.content_length)
         append_line(out, "Content-Length", std::to_string(*head.content_length));

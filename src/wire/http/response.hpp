@@ -14,6 +14,9 @@ namespace carillon::wire::http {
 // "Not Found" for 404; "Unknown" for a status without a registered phrase.
 std::string_view reason_phrase(int status) noexcept;
 
+// Whether a header may reach the wire: the name is a token, and no CR, LF or NUL stands in the value.
+bool may_be_written(std::string_view name, std::string_view value) noexcept;
+
 struct response_head {
     int status = 200;
     std::vector<header>

@@ -214,13 +214,13 @@ export async function anotherTabsListLearnsOfANewReport({ browserContextOf, open
 export async function theKeyboardIsEnough({ open }) {
   const tab = await open("/reports/");
   // Asked for first: the browser needs a moment until it hands file choosers over.
-  const chooser = tab.page.waitForEvent("filechooser");
+  tab.page.on("filechooser", (chooser) => void chooser.setFiles(realFiles[1]));
+  const button = tab.page.getByRole("button", { name: "Choose a file" });
+  await button.waitFor();
   await tab.page.keyboard.press("Tab");
   assert.equal(await tab.page.evaluate(() => document.activeElement.textContent), "Skip to the content");
-  const button = tab.page.getByRole("button", { name: "Choose a file" });
   await button.focus();
   await tab.page.keyboard.press("Enter");
-  await (await chooser).setFiles(realFiles[1]);
   await tab.status("completed");
   const bar = tab.page.getByRole("progressbar", { name: "Progress of weather.csv" }).first();
   assert.equal(await bar.getAttribute("aria-valuenow"), "100");

@@ -37,12 +37,14 @@ std::function<result<void>(connection&)> note(int n) {
 TEST_CASE("an operation that fails by itself leaves the others of its transaction alone") {
     notebook book;
     std::atomic<int> commits{0};
-    group_commit writer(book.another(), silent_log(), [&] { ++commits; });
-    CHECK(writer.run(note(1)));
-    CHECK(writer.run(note(1)).error().code == errc::conflict);
-    CHECK(writer.run(note(2)));
+    {
+        group_commit writer(book.another(), silent_log(), [&] { ++commits; });
+        CHECK(writer.run(note(1)));
+        CHECK(writer.run(note(1)).error().code == errc::conflict);
+        CHECK(writer.run(note(2)));
+    }
     CHECK(book.count() == 2);
-    CHECK(commits == 3);
+    CHECK(commits.load() == 3);
 }
 
 TEST_CASE("a transaction that fails takes back all of it, and what must happen is tried again "

@@ -468,8 +468,9 @@ TEST_CASE("thousands of short jobs each run once, and are counted once") {
         queue.enqueue("short", {array{i}}, {},
                       [&](result<std::string> id) { accepted.add(id.has_value()); });
     REQUIRE(accepted.wait_count(jobs_in_all));
-    auto pool = shop.pool(3);
-    auto second = shop.pool(2);
+    // A lease that no sanitizer outlasts: a worker that is thought dead would have its jobs run twice.
+    auto pool = shop.pool(3, std::chrono::minutes(1));
+    auto second = shop.pool(2, std::chrono::minutes(1));
     for (;;) {
         const auto seen = queue.core()->store->epoch();
         if (queue.queues().value()[0].completed == jobs_in_all)
@@ -477,7 +478,7 @@ TEST_CASE("thousands of short jobs each run once, and are counted once") {
         queue.core()->store->wait_for_change(seen, soon());
     }
     for (const auto& each : runs)
-        CHECK(each == 1);
+        CHECK(each.load() == 1);
     job_filter filter;
     filter.limit = 1'000;
     for (filter.offset = 0; filter.offset < jobs_in_all; filter.offset += filter.limit)

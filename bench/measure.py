@@ -85,9 +85,8 @@ def kernel(options, gathered):
             process.wait()
 
 
-def figures(tool, row, server):
-    """Runs one measurement and returns its JSON."""
-    own = pathlib.Path(tool).name == "carillon-bench"
+def figures(tool, own, row, server):
+    """Runs one measurement and returns its JSON. `own` says that the tool is carillon-bench."""
     url = server.url("ws", "echo" if row.test == "echo" else "subscribe")
     command = [tool, row.test, "--url", url, "--server-pid", str(server.pid), *row.arguments]
     if row.test == "fanout":
@@ -104,10 +103,12 @@ def figures(tool, row, server):
 
 def one_round(options, rows, results):
     """Kernel and server right after each other, for each tool: the kernel's cost wanders within minutes."""
-    tools = [options.bench] + ([options.wsload] if options.wsload else [])
+    tools = {"carillon-bench": options.bench}
+    if options.wsload:
+        tools["wsload"] = options.wsload
     for name in rows:
         row = ROWS[name]
-        for tool in tools:
+        for tool_name, tool in tools.items():
             servers = {"carillon": lambda: carillon(options)}
             if options.wsload:
                 servers = {"kernel": lambda: kernel(options, 1), **servers}
@@ -115,8 +116,8 @@ def one_round(options, rows, results):
                     servers["kernel, gathered"] = lambda: kernel(options, row.gathered)
             for server_name, start in servers.items():
                 with start() as server:
-                    measured = figures(tool, row, server)
-                key = (pathlib.Path(tool).name, server_name, name)
+                    measured = figures(tool, tool is options.bench, row, server)
+                key = (tool_name, server_name, name)
                 results.setdefault(key, []).append(measured)
                 value = measured[row.figure[0]][row.figure[1]]
                 print(f"  {key[0]:15} {server_name:17} {name:8} {value:10.3f}", file=sys.stderr, flush=True)

@@ -107,6 +107,18 @@ TEST_CASE("a statement that changes and answers runs on the writing connection")
     CHECK(database->execute("DELETE FROM t WHERE n = 7").value() == 0);
 }
 
+TEST_CASE("a query that was run before sees a column that was added since") {
+    folder data;
+    auto database = database::open(data.url()).value();
+    database->execute("CREATE TABLE t (a integer)").value();
+    database->execute("INSERT INTO t VALUES (1)").value();
+    CHECK(database->query("SELECT * FROM t").value()[0].size() == 1);
+    database->execute("ALTER TABLE t ADD COLUMN b integer DEFAULT 2").value();
+    const auto found = database->query("SELECT * FROM t").value();
+    CHECK(found[0].columns().size() == 2);
+    CHECK(found[0]["b"] == value(2));
+}
+
 TEST_CASE("many threads read and write one database") {
     folder data;
     auto database = database::open(data.url()).value();

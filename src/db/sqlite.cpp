@@ -258,23 +258,23 @@ result<rows> connection::query(std::string_view sql, const array& parameters) {
     std::vector<std::string> texts;
     if (auto bound = bind_all(used, parameters, texts); !bound)
         return bound.error();
+    // After the first step: only then has SQLite noticed that a table has changed since the statement was prepared.
+    auto more = used.step();
     auto names = std::make_shared<std::vector<std::string>>();
     const int width = used.columns();
     for (int i = 0; i < width; ++i)
         names->emplace_back(used.column_name(i));
     rows found;
-    for (;;) {
-        auto more = used.step();
-        if (!more)
-            return more.error();
-        if (!*more)
-            return found;
+    for (; more && *more; more = used.step()) {
         std::vector<value> content;
         content.reserve(static_cast<std::size_t>(width));
         for (int i = 0; i < width; ++i)
             content.push_back(used.content(i));
         found.emplace_back(names, std::move(content));
     }
+    if (!more)
+        return more.error();
+    return found;
 }
 
 result<std::int64_t> connection::execute(std::string_view sql, const array& parameters) {

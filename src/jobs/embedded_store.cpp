@@ -397,8 +397,8 @@ result<std::int64_t> embedded_store::purge(utc_time before) {
     auto done = writer_->run([&](connection& on) -> result<void> {
         auto changed =
             on.execute("DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs WHERE state >= 4 "
-                       "AND finished < ? LIMIT 1000)",
-                       {to_micros(before)});
+                       "AND finished < ? LIMIT ?)",
+                       {to_micros(before), purge_rows_max});
         if (!changed)
             return changed.error();
         removed = *changed;

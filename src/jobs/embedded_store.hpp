@@ -74,6 +74,8 @@ struct worker_row {
     std::chrono::milliseconds lease{};
 };
 
+inline constexpr std::int64_t purge_rows_max = 1'000; // removed in one transaction
+
 class embedded_store {
 public:
     static result<std::shared_ptr<embedded_store>> open(const job_queue_options& options,

@@ -244,8 +244,10 @@ void embedded_store::watch() {
             measure_depth();
         }
         if (now() - purged >= purge_interval) {
-            purged = now();
             auto removed = purge(utc_now() - options_.keep_finished);
+            // A full batch means that there is more: the next one follows with the next tick.
+            if (!removed || *removed < purge_rows_max)
+                purged = now();
             if (!removed)
                 log_.warning("finished jobs could not be removed",
                              {{"error", removed.error().message}});

@@ -25,7 +25,7 @@ void worker_pool::impl::keep() {
     std::unique_lock lock(guard_);
     while (!ending_) {
         const bool changed = std::exchange(store_changed_, false);
-        const bool room = std::exchange(room_, false);
+        bool room = std::exchange(room_, false);
         const bool feeding = !stopping_;
         lock.unlock();
         if (now() >= next_beat) {
@@ -35,6 +35,7 @@ void worker_pool::impl::keep() {
         if (now() >= next_census) {
             return_dead();
             next_census = now() + census_interval;
+            room |= std::exchange(feed_failed_, false);
         }
         look_after_runs();
         if (changed)
@@ -53,62 +54,66 @@ void worker_pool::impl::keep() {
     }
 }
 
+// One claim at a time: heartbeats must not wait until a long queue is empty.
 void worker_pool::impl::feed() {
-    for (;;) {
-        std::uint32_t now_max = 0, ahead_max = 0;
-        std::int64_t owner = 0;
-        {
-            std::lock_guard lock(guard_);
-            const auto idle = static_cast<std::size_t>(std::ranges::count(busy_, false));
-            const auto waiting = taken_.size();
-            now_max = static_cast<std::uint32_t>(idle > waiting ? idle - waiting : 0);
-            const std::size_t beyond = waiting > idle ? waiting - idle : 0;
-            const std::size_t ahead = ahead_wanted();
-            ahead_max = static_cast<std::uint32_t>(ahead > beyond ? ahead - beyond : 0);
-            // A few at a time are not worth a transaction while there is work in hand.
-            if (now_max == 0 && (ahead_max == 0 || ahead_max < ahead / 2))
-                return;
-            owner = owner_;
-        }
-        auto& store = *core_->store;
-        const auto eta = store.next_eta();
-        next_eta_ = eta ? *eta : std::nullopt;
-        const auto ready = store.has_ready(options_.queues);
-        if (!ready || (!*ready && !(next_eta_ && *next_eta_ <= utc_now())))
+    std::uint32_t now_max = 0, ahead_max = 0;
+    std::int64_t owner = 0;
+    {
+        std::lock_guard lock(guard_);
+        const auto idle = static_cast<std::size_t>(std::ranges::count(busy_, false));
+        const auto waiting = taken_.size();
+        now_max = static_cast<std::uint32_t>(idle > waiting ? idle - waiting : 0);
+        const std::size_t beyond = waiting > idle ? waiting - idle : 0;
+        const std::size_t ahead = ahead_wanted();
+        ahead_max = static_cast<std::uint32_t>(ahead > beyond ? ahead - beyond : 0);
+        // A few at a time are not worth a transaction while there is work in hand.
+        if (now_max == 0 && (ahead_max == 0 || ahead_max < ahead / 2))
             return;
-        auto claimed = store.claim(owner, options_.queues, now_max, ahead_max);
-        if (!claimed) {
-            core_->log().warning("no job could be taken", {{"error", claimed.error().message}});
-            return;
-        }
-        if (claimed->empty()) {
-            const auto later = store.next_eta();
-            next_eta_ = later ? *later : std::nullopt;
-            return;
-        }
-        std::vector<jobs::held_job> too_late;
-        {
-            std::lock_guard lock(guard_);
-            for (auto& job : *claimed) {
-                if (stopping_)
-                    too_late.push_back({job.seq, job.counted});
-                else
-                    taken_.push_back(std::move(job));
-            }
-            last_taken_ = now();
-        }
-        work_there_.notify_all();
-        if (!too_late.empty())
-            return store.give_back(owner, std::move(too_late));
+        owner = owner_;
     }
+    auto& store = *core_->store;
+    const auto eta = store.next_eta();
+    next_eta_ = eta ? *eta : std::nullopt;
+    const auto ready = store.has_ready(options_.queues);
+    feed_failed_ = !ready;
+    if (!ready || (!*ready && !(next_eta_ && *next_eta_ <= utc_now())))
+        return;
+    auto claimed = store.claim(owner, options_.queues, now_max, ahead_max);
+    if (!claimed) {
+        feed_failed_ = true; // tried again with the next census
+        core_->log().warning("no job could be taken", {{"error", claimed.error().message}});
+        return;
+    }
+    if (claimed->empty()) {
+        const auto later = store.next_eta();
+        next_eta_ = later ? *later : std::nullopt;
+        return;
+    }
+    std::vector<jobs::held_job> too_late;
+    {
+        std::lock_guard lock(guard_);
+        for (auto& job : *claimed) {
+            if (stopping_)
+                too_late.push_back({job.seq, job.counted});
+            else
+                taken_.push_back(std::move(job));
+        }
+        last_taken_ = now();
+        room_ = true; // there may be more
+    }
+    work_there_.notify_all();
+    if (!too_late.empty())
+        return store.give_back(owner, std::move(too_late));
 }
 
 void worker_pool::impl::hear_cancels() {
     std::int64_t owner = 0;
     {
         std::lock_guard lock(guard_);
-        if (all_idle())
+        if (all_idle()) {
+            cancel_marks_.clear();
             return;
+        }
         owner = owner_;
     }
     auto marked = core_->store->cancelled_of(owner);

@@ -65,6 +65,7 @@ private:
     utc_time started_ = utc_now();
     jobs::census census_;              // of the keeper
     std::optional<utc_time> next_eta_; // of the keeper
+    bool feed_failed_ = false;         // of the keeper
 
     mutable std::mutex guard_;
     std::condition_variable work_there_;  // for workers

@@ -230,6 +230,30 @@ TEST_CASE("a failed job is put back by hand, with all its tries") {
     CHECK(queue.retry("nobody").error().code == errc::not_found);
 }
 
+TEST_CASE("a job that was cancelled while it ran is put back by hand and runs to its end") {
+    testing::temporary_folder folder;
+    workshop shop(folder.path());
+    testing::gate running;
+    std::atomic<int> runs{0};
+    shop.registry.add("known", [&](job_context& context, const job_arguments&) -> value {
+        running.open();
+        if (++runs == 1)
+            context.wait_for(std::chrono::seconds(20));
+        context.throw_if_cancelled();
+        return "done";
+    });
+    auto& queue = shop.open();
+    auto pool = shop.pool(1);
+    const auto id = queue.enqueue("known", {}).value();
+    REQUIRE(running.pass());
+    CHECK(queue.cancel(id).value());
+    CHECK(queue.wait(id, soon()).value().state == job_state::cancelled);
+    CHECK(queue.retry(id).value());
+    const auto record = queue.wait(id, soon()).value();
+    CHECK(record.state == job_state::completed);
+    CHECK_FALSE(record.cancel_requested);
+}
+
 TEST_CASE("finished jobs are listed newest first and removed after their time") {
     testing::temporary_folder folder;
     workshop shop(folder.path());

@@ -51,10 +51,9 @@ template <class T>
 class journal {
 public:
     void add(T entry) {
-        {
-            std::lock_guard lock(guard_);
-            entries_.push_back(std::move(entry));
-        }
+        // Notified under the lock: whoever waits may destroy this list right after.
+        std::lock_guard lock(guard_);
+        entries_.push_back(std::move(entry));
         grown_.notify_all();
     }
     std::vector<T> all() const {
@@ -103,10 +102,8 @@ public:
 class gate {
 public:
     void open() {
-        {
-            std::lock_guard lock(guard_);
-            open_ = true;
-        }
+        std::lock_guard lock(guard_);
+        open_ = true;
         opened_.notify_all();
     }
     bool pass(steady_time deadline = soon()) {
@@ -138,10 +135,12 @@ struct workshop {
         return *queue;
     }
     // A pool with a short lease, so that nothing here takes long.
-    std::unique_ptr<worker_pool> pool(std::uint32_t threads = 2) {
+    std::unique_ptr<worker_pool>
+    pool(std::uint32_t threads = 2,
+         std::chrono::milliseconds lease = std::chrono::milliseconds(600)) {
         worker_options options;
         options.threads = threads;
-        options.lease = std::chrono::milliseconds(600);
+        options.lease = lease;
         return worker_pool::start(*queue, options).value();
     }
     double metric(std::string_view name) const {

@@ -11,6 +11,17 @@ const startLimit = 30_000;
 const stopLimit = 40_000;
 const logLines = 60;
 
+// A run that breaks off leaves no server and no data behind.
+const running = new Set();
+const folders = new Set();
+process.once("exit", () => {
+  running.forEach((child) => child.kill("SIGKILL"));
+  folders.forEach((folder) => rmSync(folder, { recursive: true, force: true }));
+});
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.once(signal, () => process.exit(1));
+}
+
 async function freePort() {
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
@@ -30,6 +41,7 @@ export class Site {
     this.#binary = binary;
     this.port = port;
     this.dataDir = dataDir;
+    folders.add(dataDir);
     this.address = `http://127.0.0.1:${port}`;
   }
 
@@ -44,6 +56,8 @@ export class Site {
     const args = ["serve", "--demo", "--bind", `127.0.0.1:${this.port}`, "--data-dir", this.dataDir];
     const child = spawn(this.#binary, args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
+    running.add(child);
+    child.once("exit", () => running.delete(child));
     this.#exit = new Promise((resolve) => {
       child.once("exit", (code, signal) => resolve({ code, signal }));
       child.once("error", (error) => resolve({ code: null, signal: null, error }));
@@ -101,6 +115,7 @@ export class Site {
   async dispose() {
     await this.stop("SIGKILL");
     rmSync(this.dataDir, { recursive: true, force: true });
+    folders.delete(this.dataDir);
   }
 
   async json(path, init = {}) {

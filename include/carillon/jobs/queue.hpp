@@ -55,7 +55,7 @@ struct enqueue_options {
     std::optional<utc_time> expires;            // not after this moment: it is cancelled instead
     std::int32_t priority = 0;                  // 0 to 9
     std::string group;                          // the channel-layer group that hears of it
-    std::string event_type = "progress_update"; // with members progress, status, message
+    std::string event_type = "progress_update"; // with members progress, status, message, attempt
 };
 
 struct job_filter {

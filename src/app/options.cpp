@@ -42,12 +42,15 @@ option text_option(std::string name, std::string values, std::string help, std::
     return made;
 }
 
-option list_option(std::string name, std::string values, std::string help, std::vector<std::string> settings::*member) {
+option list_option(std::string name, std::string values, std::string help, std::vector<std::string> settings::*member,
+                   bool may_be_empty) {
     option made{std::move(name), std::move(values), std::move(help)};
     made.list = true;
-    made.set = [member](settings& s, const std::vector<std::string>& given) {
+    made.set = [member, may_be_empty](settings& s, const std::vector<std::string>& given) -> result<void> {
+        if (given.empty() && !may_be_empty)
+            return failure{errc::invalid, "at least one value is needed"};
         s.*member = given;
-        return result<void>();
+        return {};
     };
     made.get = [member](const settings& s) { return fmt::format("{}", fmt::join(s.*member, ",")); };
     return made;
@@ -184,7 +187,7 @@ void add_limits(std::vector<option>& all) {
 
 std::vector<option> make_options() {
     std::vector<option> all;
-    all.push_back(list_option("bind", "HOST:PORT|[::1]:PORT|unix:PATH", "where to listen", &settings::bind));
+    all.push_back(list_option("bind", "HOST:PORT|[::1]:PORT|unix:PATH", "where to listen", &settings::bind, false));
     all.push_back(data_dir_option());
     all.push_back(url_option("database", "where the tables are; default sqlite:<data-dir>/carillon.db", &settings::database,
                              "sqlite:"));
@@ -202,9 +205,9 @@ std::vector<option> make_options() {
     all.push_back(number_option("blocking-threads", "threads for blocking handlers and database calls",
                                 &settings::blocking_threads, 1u, 1024u));
     all.push_back(list_option("allowed-hosts", "HOST,.DOMAIN,*", "Host headers and origins that are served, as Django's ALLOWED_HOSTS",
-                              &settings::allowed_hosts));
+                              &settings::allowed_hosts, false));
     all.push_back(list_option("trusted-proxies", "ADDRESS|unix", "whose X-Forwarded-For and -Proto are believed",
-                              &settings::trusted_proxies));
+                              &settings::trusted_proxies, true));
     all.push_back(text_option("tls-cert", "FILE", "PEM certificate with its chain; then https and wss", &settings::tls_cert));
     all.push_back(text_option("tls-key", "FILE", "PEM private key of the certificate", &settings::tls_key));
     all.push_back(choice_option("log-format", "how lines look; default pretty on a terminal, else json", {"pretty", "json"},

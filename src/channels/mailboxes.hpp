@@ -32,7 +32,8 @@ public:
     // To a consumer's channel, or into the queue of a hand-named one. A consumer that has gone is no failure: its
     // event is dropped, as in Channels.
     result<void> send(std::string_view channel, const event& e);
-    // Runs `work(home, who)` on the shard of the consumer that owns the channel; nothing if there is none.
+    // Runs `work(home, who)` on the shard of the consumer that owns the channel: before the return when that is the
+    // present one, else soon. Nothing if there is none.
     template <class F>
     void with_owner(std::string_view channel, F work);
 
@@ -67,11 +68,16 @@ private:
 
 template <class F>
 void mailboxes::with_owner(std::string_view channel, F work) {
-    if (auto there = find(channel))
-        there->home->events().post([there, work = std::move(work)] {
-            if (there->who)
-                work(*there->home, *there->who);
-        });
+    auto there = find(channel);
+    if (!there)
+        return;
+    auto now_on = [there, work = std::move(work)] {
+        if (there->who)
+            work(*there->home, *there->who);
+    };
+    if (there->home == net::shard::current())
+        return now_on();
+    there->home->events().post(std::move(now_on));
 }
 
 } // namespace carillon::channels

@@ -64,7 +64,7 @@ response serve_file(const std::filesystem::path& folder, const request& asked) {
     auto compressed = file;
     compressed += ".gz";
     struct stat about_compressed{};
-    there.varies = regular_file(compressed, about_compressed);
+    there.varies = regular_file(compressed, about_compressed) && inside(folder, compressed);
     if (there.varies && wire::http::accepts_gzip(asked.header("accept-encoding"))) {
         there.gzipped = true;
         file = compressed;

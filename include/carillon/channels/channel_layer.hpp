@@ -35,6 +35,8 @@ public:
     virtual result<void> group_send(std::string_view group, event e) = 0;
     // To one channel.
     virtual result<void> send(std::string_view channel, event e) = 0;
+    // On the consumer's own shard, as in its handlers, a membership holds at the return; from elsewhere it holds soon, so that
+    // an event sent right after group_add may miss the new member.
     virtual result<void> group_add(std::string_view group, std::string_view channel) = 0;
     virtual result<void> group_discard(std::string_view group, std::string_view channel) = 0;
 };

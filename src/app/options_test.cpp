@@ -1,0 +1,160 @@
+// Settings: which source wins, what is refused and how that is said, and that docs/configuration.md tells the truth.
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "app/options.hpp"
+
+using namespace carillon;
+using namespace carillon::app;
+
+namespace {
+
+using variables = std::map<std::string, std::string>;
+
+// A configuration file that is gone at the end.
+class config_file {
+public:
+    explicit config_file(std::string_view content)
+        : path_(std::filesystem::temp_directory_path() /
+                fmt::format("carillon_{}.toml", ::getpid())) {
+        std::ofstream(path_, std::ios::binary) << content;
+    }
+    ~config_file() { std::filesystem::remove(path_); }
+    std::string path() const { return path_.string(); }
+
+private:
+    std::filesystem::path path_;
+};
+
+result<loaded_settings> load(std::string_view toml, const flag_values& flags = {},
+                             const variables& set = {}) {
+    const config_file file(toml);
+    return load_settings(file.path(), flags, [&](const char* name) -> const char* {
+        const auto found = set.find(name);
+        return found == set.end() ? nullptr : found->second.c_str();
+    });
+}
+
+std::string complaint(std::string_view toml, const flag_values& flags = {},
+                      const variables& set = {}) {
+    const auto loaded = load(toml, flags, set);
+    return loaded ? "" : loaded.error().message;
+}
+
+bool says(const std::string& message, std::initializer_list<std::string_view> parts) {
+    for (const auto part : parts)
+        if (message.find(part) == std::string::npos)
+            return false;
+    return true;
+}
+
+} // namespace
+
+TEST_CASE("a later source wins over an earlier one, and each value knows its source") {
+    auto loaded = load("workers = 3\nthreads = 4\nbody-timeout = 7\n", {{"workers", {"9"}}},
+                       {{"CARILLON_WORKERS", "5"}, {"CARILLON_THREADS", "6"}});
+    REQUIRE(loaded);
+    CHECK(loaded->values.workers == 9);
+    CHECK(loaded->from["workers"] == "--workers");
+    CHECK(loaded->values.threads == 6);
+    CHECK(loaded->from["threads"] == "CARILLON_THREADS");
+    CHECK(loaded->values.limit.body_timeout == std::chrono::seconds(7));
+    CHECK(loaded->from["body-timeout"].ends_with(".toml:3"));
+    CHECK(loaded->values.limit.ping_interval == limits{}.ping_interval);
+    CHECK(loaded->from["ping-interval"] == "default");
+}
+
+TEST_CASE(
+    "lists are arrays in the file, commas in the environment, repeated flags on the command line") {
+    CHECK(load("allowed-hosts = ['a', 'b']")->values.allowed_hosts ==
+          std::vector<std::string>{"a", "b"});
+    CHECK(load("allowed_hosts = 'a'")->values.allowed_hosts == std::vector<std::string>{"a"});
+    CHECK(load("", {}, {{"CARILLON_ALLOWED_HOSTS", "a, b ,,c"}})->values.allowed_hosts ==
+          std::vector<std::string>{"a", "b", "c"});
+    CHECK(load("", {{"bind", {"1.2.3.4:1", ":2,:3"}}})->values.bind ==
+          std::vector<std::string>{"1.2.3.4:1", ":2", ":3"});
+    CHECK(load("trusted-proxies = []")->values.trusted_proxies.empty());
+}
+
+TEST_CASE("a server that listens nowhere or serves no host is a mistake") {
+    CHECK(says(complaint("bind = []"), {".toml:1", "bind"}));
+    CHECK(says(complaint("", {}, {{"CARILLON_BIND", " "}}), {"CARILLON_BIND"}));
+    CHECK(says(complaint("", {{"allowed-hosts", {","}}}), {"--allowed-hosts"}));
+}
+
+TEST_CASE("an unknown key names its file and line, and the nearest known one") {
+    CHECK(says(complaint("\n\nworker = 2"), {".toml:3", "'worker'", "did you mean workers?"}));
+    CHECK(says(complaint("ping_intervall = 2"), {".toml:1", "did you mean ping-interval?"}));
+    const auto far = complaint("something-else-entirely = 2");
+    CHECK(says(far, {"unknown setting"}));
+    CHECK_FALSE(says(far, {"did you mean"}));
+    CHECK(says(complaint("workers = 2\nthreads = = 3"), {".toml:2"}));
+}
+
+TEST_CASE("a bad value names its place and what a good one looks like") {
+    for (const auto* wrong :
+         {"workers = 'many'", "workers = -1", "workers = 1025", "workers = true", "workers = [1]"})
+        CHECK(says(complaint(wrong), {".toml:1", "workers"}));
+    CHECK(says(complaint("", {{"workers", {"1x"}}}), {"--workers", "'1x'", "from 0 to 1024"}));
+    CHECK(says(complaint("", {}, {{"CARILLON_PING_TIMEOUT", "0"}}),
+               {"CARILLON_PING_TIMEOUT", "from 1 to"}));
+    CHECK(says(complaint("log-format = 'xml'"), {"one of pretty, json"}));
+    CHECK(says(complaint("log-level = 'loud'"), {"one of debug, info, warning, error"}));
+    CHECK(says(complaint("channel-layer = 'kafka:'"), {"channel-layer", "'kafka:'"}));
+    CHECK(says(complaint("tls-cert = 'a.pem'"), {"tls-cert and tls-key"}));
+}
+
+TEST_CASE("a configuration file that was named must be there") {
+    const auto loaded = load_settings("/nonexistent/carillon.toml", {},
+                                      [](const char*) -> const char* { return nullptr; });
+    REQUIRE_FALSE(loaded);
+    CHECK(says(loaded.error().message, {"/nonexistent/carillon.toml"}));
+}
+
+TEST_CASE("what a setting shows can be set again") {
+    const settings defaults;
+    for (const auto& one : options()) {
+        CAPTURE(one.name);
+        const auto shown = one.get(defaults);
+        if (shown.empty())
+            continue;
+        settings other;
+        CHECK(one.set(other, {shown}));
+        CHECK(one.get(other) == shown);
+    }
+}
+
+TEST_CASE("docs/configuration.md lists every setting as it is") {
+    std::ifstream page(CARILLON_SOURCE_DIR "/docs/configuration.md", std::ios::binary);
+    std::stringstream content;
+    content << page.rdbuf();
+    const auto text = content.str();
+    const settings defaults;
+    std::size_t rows = 0;
+    for (std::size_t at = text.find("\n| `--"); at != std::string::npos;
+         at = text.find("\n| `--", at + 1))
+        ++rows;
+    CHECK(rows == options().size());
+    for (const auto& one : options()) {
+        const auto shown = one.get(defaults);
+        std::string values = one.values;
+        for (std::size_t at = 0; (at = values.find('|', at)) != std::string::npos; at += 2)
+            values.insert(at, "\\");
+        auto help = one.help;
+        if (const auto at = help.find('<'); at != std::string::npos)
+            help.replace(at, 1, "&lt;"); // else it would be taken for a tag
+        const auto row =
+            fmt::format("| `--{}` | `{}` | {} | `{}` | {} |\n", one.name, environment_name(one),
+                        shown.empty() ? "" : "`" + shown + "`", values, help);
+        CAPTURE(row);
+        CHECK(text.find(row) != std::string::npos);
+    }
+}

@@ -1,0 +1,222 @@
+#include <doctest/doctest.h>
+
+#include <future>
+#include <thread>
+#include <vector>
+
+#include "channels/memory_layer.hpp"
+
+using namespace carillon;
+using namespace carillon::channels;
+
+namespace {
+
+// Two running shards without sockets, and a layer over them.
+class two_shards {
+public:
+    explicit two_shards(channel_layer_options options = {})
+        : members(counted), boxes(options, counted), layer(members, boxes) {
+        for (std::uint32_t i = 0; i < 2; ++i)
+            shards.push_back(std::make_unique<net::shard>(i, environment));
+        members.attach({shards[0].get(), shards[1].get()});
+        for (auto& one : shards)
+            threads.emplace_back([&one] { one->run(); });
+    }
+    ~two_shards() {
+        for (auto& one : shards)
+            one->events().stop();
+        for (auto& one : threads)
+            one.join();
+    }
+    // Runs `work` on a shard and waits for its end.
+    template <class F>
+    void on(std::uint32_t index, F work) {
+        std::promise<void> done;
+        shards[index]->events().post([&] {
+            work(*shards[index]);
+            done.set_value();
+        });
+        done.get_future().wait();
+    }
+    std::int64_t dropped(const char* reason) {
+        return counted
+            .add(metric_kind::counter, "carillon_layer_dropped_total", "", {{"reason", reason}})
+            .get();
+    }
+
+    metrics counted;
+    net::blocking_pool pool{1, 10, counted};
+    net::environment environment{{}, silent_log(), counted, pool};
+    hub members;
+    mailboxes boxes;
+    memory_layer layer;
+    std::vector<std::unique_ptr<net::shard>> shards;
+    std::vector<std::thread> threads;
+};
+
+// Remembers what it hears, with its slots when it is told to keep them.
+struct listener final : subscriber {
+    void on_event(const event& e, const std::shared_ptr<void>& slot) noexcept override {
+        heard.push_back(e);
+        if (keep)
+            slots.push_back(slot);
+        if (heard.size() == wanted)
+            enough.set_value();
+    }
+    std::vector<event> heard;
+    std::vector<std::shared_ptr<void>> slots;
+    bool keep = false;
+    std::size_t wanted = 0;
+    std::promise<void> enough;
+};
+
+} // namespace
+
+TEST_CASE("every member on every shard gets every event once, each publisher's in order") {
+    two_shards house;
+    constexpr int publishers = 3, each = 400, listeners_per_shard = 4;
+    std::vector<std::unique_ptr<listener>> all;
+    for (std::uint32_t shard = 0; shard < 2; ++shard)
+        for (int i = 0; i < listeners_per_shard; ++i) {
+            all.push_back(std::make_unique<listener>());
+            all.back()->wanted = publishers * each;
+            house.on(shard,
+                     [&](net::shard& home) { house.members.join(home, "room", *all.back()); });
+        }
+    std::vector<std::thread> threads;
+    for (int who = 0; who < publishers - 1; ++who)
+        threads.emplace_back([&, who] {
+            for (int i = 0; i < each; ++i)
+                CHECK(house.layer.group_send("room", event("news", {{"who", who}, {"number", i}})));
+        });
+    house.on(0, [&](net::shard&) { // one of the publishers is a shard itself
+        for (int i = 0; i < each; ++i)
+            CHECK(house.layer.group_send("room",
+                                         event("news", {{"who", publishers - 1}, {"number", i}})));
+    });
+    for (auto& one : threads)
+        one.join();
+    for (auto& one : all) {
+        REQUIRE(one->enough.get_future().wait_for(std::chrono::seconds(20)) ==
+                std::future_status::ready);
+        std::vector<std::int64_t> next(publishers, 0);
+        for (const auto& e : one->heard)
+            REQUIRE(e["number"].to_int() == next[static_cast<std::size_t>(e["who"].to_int())]++);
+    }
+    for (std::size_t i = 0; i < all.size(); ++i)
+        house.on(i < listeners_per_shard ? 0 : 1,
+                 [&](net::shard& home) { house.members.leave_all(home, *all[i]); });
+    CHECK(house.layer.group_send("room", event("news", {})));
+    for (const std::uint32_t shard : {0u, 1u})
+        house.on(shard, [](net::shard&) {});
+    CHECK(all.front()->heard.size() == publishers * each);
+}
+
+TEST_CASE("a consumer's channel holds its capacity, and takes more when events were handled") {
+    channel_layer_options options;
+    options.capacity = 5;
+    two_shards house(options);
+    listener who;
+    who.keep = true;
+    std::string channel;
+    house.on(1, [&](net::shard& home) { channel = house.boxes.open(home, who); });
+    CHECK(is_channel_name(channel));
+    for (int i = 0; i < 5; ++i)
+        CHECK(house.layer.send(channel, event("news", {{"number", i}})));
+    const auto refused = house.layer.send(channel, event("news", {}));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == errc::channel_full);
+    CHECK(house.dropped("capacity") == 1);
+    house.on(1, [&](net::shard&) { who.slots.pop_back(); });
+    CHECK(house.layer.send(channel, event("news", {{"number", 5}})));
+    house.on(1, [&](net::shard&) {
+        REQUIRE(who.heard.size() == 6);
+        for (std::size_t i = 0; i < 6; ++i)
+            CHECK(who.heard[i]["number"].to_int() == static_cast<std::int64_t>(i));
+        house.boxes.close(channel);
+        who.slots.clear();
+    });
+    CHECK(house.layer.send(channel, event("news", {}))); // gone is no failure
+}
+
+TEST_CASE("an event that waited longer than its expiry is dropped and counted") {
+    channel_layer_options options;
+    options.expiry = std::chrono::seconds(0);
+    two_shards house(options);
+    listener who;
+    std::string channel;
+    house.on(0, [&](net::shard& home) { channel = house.boxes.open(home, who); });
+    house.on(0, [&](net::shard&) { // the shard is busy here, so the event has to wait
+        CHECK(house.layer.send(channel, event("news", {})));
+    });
+    house.on(0, [&](net::shard&) { house.boxes.close(channel); });
+    CHECK(who.heard.empty());
+    CHECK(house.dropped("expiry") == 1);
+    CHECK(house.layer.send("worker-queue", event("news", {})));
+    CHECK_FALSE(house.boxes.take("worker-queue"));
+    CHECK(house.dropped("expiry") == 2);
+}
+
+TEST_CASE("a consumer joins and leaves groups by the name of its channel") {
+    two_shards house;
+    listener who;
+    std::string channel;
+    house.on(1, [&](net::shard& home) { channel = house.boxes.open(home, who); });
+    CHECK(house.layer.group_add("room", channel));
+    house.on(1, [](net::shard&) {});
+    CHECK(house.layer.group_send("room", event("first", {})));
+    house.on(1, [&](net::shard&) { CHECK(who.heard.size() == 1); });
+    CHECK(house.layer.group_discard("room", channel));
+    house.on(1, [](net::shard&) {});
+    CHECK(house.layer.group_send("room", event("second", {})));
+    house.on(1, [&](net::shard&) {
+        CHECK(who.heard.size() == 1);
+        house.boxes.close(channel);
+    });
+    CHECK(house.layer.group_add("room", channel)); // nobody is there any more
+    house.on(1, [&](net::shard&) { CHECK(who.groups() == 0); });
+}
+
+TEST_CASE("on its own shard a consumer is in the group as soon as group_add returns") {
+    two_shards house;
+    listener who;
+    house.on(0, [&](net::shard& home) {
+        const auto channel = house.boxes.open(home, who);
+        CHECK(house.layer.group_add("room", channel));
+        CHECK(who.groups() == 1);
+        CHECK(house.layer.group_send("room", event("news", {})));
+        CHECK(who.heard.empty()); // never inside the call
+    });
+    house.on(0, [&](net::shard& home) {
+        CHECK(who.heard.size() == 1);
+        house.members.leave_all(home, who);
+    });
+}
+
+TEST_CASE("malformed names and reserved types are refused") {
+    two_shards house;
+    const event good("news", {});
+    for (const auto* name : {"", "room 1", "a!b"})
+        CHECK(house.layer.group_send(name, good).error().code == errc::invalid);
+    CHECK(house.layer.send("a!b!c", good).error().code == errc::invalid);
+    CHECK(house.layer.group_add("room", "!").error().code == errc::invalid);
+    CHECK(house.layer.group_add("room 1", "a!b").error().code == errc::invalid);
+    CHECK(house.layer.group_discard("room", "").error().code == errc::invalid);
+    CHECK(house.layer.group_send("room", event("websocket.close", {})).error().code ==
+          errc::invalid);
+    CHECK(house.layer.send("queue", event("_x", {})).error().code == errc::invalid);
+    CHECK(house.layer.group_send("nobody-is-here", good));
+}
+
+TEST_CASE("a channel named by hand is a queue of its capacity, and of its own") {
+    channel_layer_options options;
+    options.capacity = 3;
+    two_shards house(options);
+    for (int i = 0; i < 3; ++i)
+        CHECK(house.layer.send("queue", event("job", {{"number", i}})));
+    CHECK(house.layer.send("queue", event("job", {})).error().code == errc::channel_full);
+    CHECK(house.layer.send("other", event("job", {})));
+    for (int i = 0; i < 3; ++i)
+        CHECK((*house.boxes.take("queue"))["number"].to_int() == i);
+    CHECK_FALSE(house.boxes.take("queue"));
+}

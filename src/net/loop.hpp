@@ -113,6 +113,7 @@ public:
 private:
     static constexpr int looks_max = 16;
     static constexpr int rounds_max = 16;
+    std::span<epoll_event> wait_for_work(std::span<epoll_event> into);
     std::span<epoll_event> wait(std::span<epoll_event> into, int milliseconds);
     void serve(std::span<const epoll_event> ready);
     void wake() noexcept;
@@ -130,6 +131,7 @@ private:
 
     std::mutex inbox_guard_;
     std::vector<std::unique_ptr<posted>> inbox_;
+    bool busy_ = false; // the last wait had something to serve
     std::atomic<bool> woken_{false};
     std::atomic<bool> stopping_{false};
 };

@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <fstream>
+#include <sstream>
+
 #include <carillon/web/request.hpp>
 #include <carillon/web/response.hpp>
 
@@ -29,6 +32,21 @@ TEST_CASE("every error code has its status") {
         CHECK(error_response(code, "x").status == status);
     }
     CHECK(http_status_of(static_cast<errc>(999)) == 500);
+}
+
+TEST_CASE("docs/errors.md tells the status of every code") {
+    std::ifstream page(CARILLON_SOURCE_DIR "/docs/errors.md", std::ios::binary);
+    std::stringstream content;
+    content << page.rdbuf();
+    for (int number = 1; number <= static_cast<int>(errc::internal); ++number) {
+        const auto code = static_cast<errc>(number);
+        CAPTURE(name_of(code));
+        const auto row = "\n| `" + std::string(name_of(code)) + "` | ";
+        const auto at = content.str().find(row);
+        REQUIRE(at != std::string::npos);
+        const auto line = content.str().substr(at + 1, content.str().find('\n', at + 1) - at - 1);
+        CHECK(line.find("| " + std::to_string(http_status_of(code)) + " |") != std::string::npos);
+    }
 }
 
 TEST_CASE("an error is an envelope of code, message and fields") {

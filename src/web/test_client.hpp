@@ -51,6 +51,7 @@ public:
     bool send_some(std::string_view bytes) {
         return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
     }
+    int fd() const noexcept { return fd_.get(); }
     void finish_sending() { ::shutdown(fd_.get(), SHUT_WR); }
     // Ends the connection with a reset, as a killed machine or an unplugged cable would look in the end.
     void reset() {

@@ -61,6 +61,7 @@ struct test_setup {
     std::uint32_t shards = 1;
     std::uint32_t pool_threads = 2;
     channel_layer_options channels;
+    const net::tls_context* tls = nullptr; // outlives the server
 };
 
 class test_server {
@@ -79,8 +80,8 @@ public:
         const auto name = listeners.front().name();
         std::from_chars(name.data() + name.rfind(':') + 1, name.data() + name.size(), port_);
         server_ =
-            std::make_unique<net::server>(setup.shards, environment_, std::move(listeners), nullptr,
-                                          [this](const net::peer_name& peer) {
+            std::make_unique<net::server>(setup.shards, environment_, std::move(listeners),
+                                          setup.tls, [this](const net::peer_name& peer) {
                                               return std::make_unique<http_session>(site_, peer);
                                           });
         std::vector<net::shard*> shards;

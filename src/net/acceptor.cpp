@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -148,8 +149,11 @@ peer_name::peer_name(const sockaddr_storage& address) noexcept : family_(address
 }
 
 std::string peer_name::address() const {
+    const auto part = [this](std::size_t i) { return std::to_integer<unsigned>(bytes_[i]); };
+    if (family_ == AF_INET)
+        return fmt::format("{}.{}.{}.{}", part(0), part(1), part(2), part(3));
     std::array<char, INET6_ADDRSTRLEN> text{};
-    if (family_ == AF_INET || family_ == AF_INET6)
+    if (family_ == AF_INET6)
         ::inet_ntop(family_, bytes_.data(), text.data(), text.size());
     return text.data();
 }

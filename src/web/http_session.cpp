@@ -360,7 +360,8 @@ void http_session::write_head_and_body(const response& answer, bool with_file) {
     } else {
         link().push(shared_frame::copy_of(as_bytes(text), send_body ? body : bytes_view{}));
     }
-    site_.log.debug("request", {{"method", present.asked.method}, {"path", present.asked.path}, {"status", answer.status}});
+    if (site_.log.enabled(log_level::debug)) // else not even the fields are made
+        site_.log.debug("request", {{"method", present.asked.method}, {"path", present.asked.path}, {"status", answer.status}});
 }
 
 namespace {

@@ -383,8 +383,10 @@ void ws_session::accept(std::string_view subprotocol, const name_value_list& hea
     if (phase_ != phase::connecting)
         return;
     auto& offered = extras_->offered;
-    std::string answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         "Sec-WebSocket-Accept: " + ws::accept_key(offered.key) + "\r\n";
+    std::string answer;
+    answer.reserve(512);
+    answer += "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+    answer += ws::accept_key(offered.key) + "\r\n";
     if (const auto agreed = ws::negotiate_deflate(offered.extensions)) {
         window_bits_ = static_cast<std::uint8_t>(agreed->server_window_bits);
         answer += "Sec-WebSocket-Extensions: " + agreed->response + "\r\n";

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,7 +69,7 @@ private:
     struct extras {
         scope asked;                // until on_connect has ended
         wire::ws::handshake offered;
-        std::deque<std::variant<message, waiting_event>> mailbox;
+        std::list<std::variant<message, waiting_event>> mailbox; // owns nothing while empty, unlike a deque
         std::size_t mailbox_bytes = 0; // of client messages, with what each costs to keep
         std::uint32_t mailbox_events = 0;
         std::string channel;

@@ -31,6 +31,8 @@ web_counters::web_counters(metrics& counted)
                                "Frames dropped for slow clients of drop_newest routes")),
       mailbox_dropped(counted.add(metric_kind::counter, "carillon_mailbox_dropped_total",
                                   "Events dropped because a busy consumer's mailbox was full or they expired there")),
+      events_unhandled(counted.add(metric_kind::counter, "carillon_events_unhandled_total",
+                                   "Events dropped because the consumer has no handler for their type")),
       ping_timeouts(counted.add(metric_kind::counter, "carillon_ping_timeouts_total",
                                 "WebSockets cut because no sign of life came within ping_timeout")) {}
 

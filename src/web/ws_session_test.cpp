@@ -327,6 +327,7 @@ TEST_CASE("events and messages that come while a handler waits are handled after
         server.on_shard(0, [] {});
     where.go_on.open();
     const auto all = where.heard.wait_for(8);
+    CHECK(server.metric("carillon_events_unhandled_total") == 1);
     CHECK(
         std::vector(all.begin() + 1, all.end()) ==
         std::vector<std::string>{"waits", "wait", "news 1", "slow 2", "news 3", "news 5", "after"});

@@ -64,7 +64,10 @@ routes table() {
             }),
         get("/evil/",
             [](request&) {
-                return text_response("x").with("X-A", "1\r\nX-Evil: 1").with("X-B", "2").with("content-length", "3");
+                return text_response("x")
+                    .with("X-A", "1\r\nX-Evil: 1")
+                    .with("X-B", "2")
+                    .with("content-length", "3");
             }),
         get("/start/", [](request&) { return text_response("started"); }).changes_state(),
         websocket<consumer>("/ws/"),

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 
@@ -23,6 +24,7 @@ namespace {
 class own_certificate {
 public:
     own_certificate() {
+        std::signal(SIGPIPE, SIG_IGN); // as `serve` does: OpenSSL writes without MSG_NOSIGNAL
         const auto stem =
             std::filesystem::temp_directory_path() / ("carillon_tls_" + std::to_string(::getpid()));
         certificate_ = stem.string() + ".crt";

@@ -18,7 +18,8 @@
 
 namespace carillon::web::test {
 
-// How long a client waits for anything. Long, since a sanitized server on a busy machine is slow; only failures take it.
+// How long a client waits for anything. Long, since a sanitized server on a busy machine is slow; only failures take
+// it.
 constexpr int patience_seconds = 20;
 
 class client {

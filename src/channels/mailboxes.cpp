@@ -1,5 +1,6 @@
 #include "channels/mailboxes.hpp"
 
+#include <algorithm>
 #include <random>
 
 #include <fmt/format.h>
@@ -70,8 +71,28 @@ result<void> mailboxes::send(std::string_view channel, const event& e) {
     return {};
 }
 
+// Nobody may ever take from a channel that was named by hand, and names cost the sender nothing.
+void mailboxes::sweep() {
+    if (queues_.size() < sweep_at_)
+        return;
+    const auto present = now();
+    std::erase_if(queues_, [&](const auto& named) {
+        if (!named.second.empty() && named.second.back().expires >= present)
+            return false;
+        expired_.add(static_cast<std::int64_t>(named.second.size()));
+        return true;
+    });
+    sweep_at_ = std::max<std::size_t>(64, 2 * queues_.size());
+}
+
+std::size_t mailboxes::queues() {
+    std::lock_guard lock(guard_);
+    return queues_.size();
+}
+
 result<void> mailboxes::enqueue(std::string_view channel, const event& e) {
     std::lock_guard lock(guard_);
+    sweep();
     auto& queue = queues_[std::string(channel)];
     while (!queue.empty() && queue.front().expires < now()) {
         queue.pop_front();

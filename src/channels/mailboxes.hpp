@@ -42,6 +42,8 @@ public:
 
     // The oldest event of a hand-named channel that has not expired.
     std::optional<event> take(std::string_view channel);
+    // How many hand-named channels hold events, expired ones for a while too.
+    std::size_t queues();
 
 private:
     struct box {
@@ -54,6 +56,7 @@ private:
         steady_time expires;
     };
     std::shared_ptr<box> find(std::string_view channel);
+    void sweep();
     result<void> enqueue(std::string_view channel, const event& e);
 
     const channel_layer_options options_;
@@ -64,6 +67,7 @@ private:
     std::uint64_t opened_ = 0;
     std::unordered_map<std::string, std::shared_ptr<box>> boxes_;
     std::unordered_map<std::string, std::deque<waiting>> queues_;
+    std::size_t sweep_at_ = 64; // so many queues: those of which all has expired are forgotten
 };
 
 template <class F>

@@ -220,3 +220,13 @@ TEST_CASE("a channel named by hand is a queue of its capacity, and of its own") 
         CHECK((*house.boxes.take("queue"))["number"].to_int() == i);
     CHECK_FALSE(house.boxes.take("queue"));
 }
+
+TEST_CASE("channels named by hand from which nobody takes do not pile up") {
+    channel_layer_options options;
+    options.expiry = std::chrono::seconds(0);
+    two_shards house(options);
+    for (int i = 0; i < 10'000; ++i)
+        CHECK(house.layer.send("queue-" + std::to_string(i), event("job", {})));
+    CHECK(house.boxes.queues() <= 64);
+    CHECK(house.dropped("expiry") >= 10'000 - 64);
+}

@@ -101,7 +101,7 @@ void loop::take_inbox() {
         taken_.swap(inbox_);
     }
     for (auto& work : taken_)
-        work->run();
+        std::exchange(work, nullptr)->run(); // what it owns goes with it: an event gives its place in a channel back
     taken_.clear();
 }
 

@@ -33,6 +33,20 @@ TEST_CASE("posts of one thread run in their order, whoever else posts") {
     CHECK(taken == posters * each);
 }
 
+TEST_CASE("what posted work owns is gone when the next work runs") {
+    loop events;
+    auto owned = std::make_shared<int>(1);
+    const std::weak_ptr<int> seen = owned;
+    bool gone = false;
+    events.post([kept = std::move(owned)] {});
+    events.post([&] {
+        gone = seen.expired();
+        events.stop();
+    });
+    events.run();
+    CHECK(gone);
+}
+
 TEST_CASE("what is deferred runs before the turn ends, what that defers too") {
     loop events;
     std::vector<int> order;

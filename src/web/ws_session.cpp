@@ -155,11 +155,8 @@ void ws_session::handle_next() noexcept {
 void ws_session::handle_event(const event& e) noexcept {
     const auto& handlers = route_.consumer_->handlers;
     const auto found = std::ranges::find(handlers, e.handler(), &event_handler::type);
-    if (found == handlers.end()) {
-        site_.log.warning("event dropped: the consumer has no handler for its type",
-                          {{"type", e.type()}, {"route", route_.pattern_.text}});
-        return;
-    }
+    if (found == handlers.end())
+        return unhandled(e);
     try {
         auto handler = found->call(*consumer_, e, found->bound);
         if (!handler.done())
@@ -178,6 +175,15 @@ void ws_session::on_event(const event& e, const std::shared_ptr<void>& slot) noe
         return site_.counters.mailbox_dropped.add();
     ++extras_->mailbox_events;
     extras_->mailbox.push_back(waiting_event{e, slot, now()});
+}
+
+// Ten thousand members of a group must not mean ten thousand lines.
+void ws_session::unhandled(const event& e) noexcept {
+    site_.counters.events_unhandled.add();
+    const auto second = link().home().second() + 1;
+    if (std::exchange(tools().warned_second, second) != second)
+        site_.log.warning("event dropped: the consumer has no handler for its type",
+                          {{"type", e.type()}, {"route", route_.pattern_.text}});
 }
 
 // The one place where what an application throws becomes a close code.

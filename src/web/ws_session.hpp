@@ -91,6 +91,7 @@ private:
     void pump() noexcept;
     void handle_next() noexcept;
     void handle_event(const event& e) noexcept;
+    void unhandled(const event& e) noexcept;
     void failed(std::exception_ptr thrown) noexcept;
     void finish_connect() noexcept;
     void run_disconnect() noexcept;

@@ -23,7 +23,6 @@ stop_signals::stop_signals() {
     sigaddset(&both, SIGINT);
     sigaddset(&both, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &both, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
 }
 
 void stop_signals::wait() {

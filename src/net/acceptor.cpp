@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <charconv>
 #include <condition_variable>
+#include <csignal>
 #include <cstring>
 #include <mutex>
 
@@ -268,6 +269,8 @@ shard& server::least_loaded() const noexcept {
 }
 
 void server::start() {
+    // OpenSSL writes with write(): without this, a peer that has gone would end the whole process.
+    std::signal(SIGPIPE, SIG_IGN);
     for (auto& home : shards_)
         for (auto& listening : listeners_)
             intakes_.push_back(std::make_unique<intake>(*this, *home, listening.fd()));

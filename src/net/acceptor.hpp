@@ -73,6 +73,7 @@ public:
     const std::vector<listener>& listeners() const noexcept { return listeners_; }
     std::uint32_t connections() const noexcept;
 
+    // Makes the process ignore SIGPIPE.
     void start();
     // Any thread but a shard's: stops accepting, asks every connection to finish, waits at most limits::drain_timeout,
     // then cuts what is left and joins the threads. The second call does nothing.

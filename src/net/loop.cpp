@@ -101,7 +101,8 @@ void loop::take_inbox() {
         taken_.swap(inbox_);
     }
     for (auto& work : taken_)
-        std::exchange(work, nullptr)->run(); // what it owns goes with it: an event gives its place in a channel back
+        // what it owns goes with it: an event gives its place in a channel back
+        std::exchange(work, nullptr)->run();
     taken_.clear();
 }
 

@@ -25,7 +25,8 @@ constexpr std::pair<std::string_view, std::string_view> safe_headers[] = {
     {"X-Frame-Options", "DENY"}};
 
 // What this session alone may say about its answers.
-constexpr std::string_view own_headers[] = {"Content-Length", "Transfer-Encoding", "Connection", "Date"};
+constexpr std::string_view own_headers[] = {"Content-Length", "Transfer-Encoding", "Connection",
+                                            "Date"};
 
 errc code_of_status(int status) noexcept {
     switch (status) {
@@ -361,7 +362,8 @@ void http_session::write_head_and_body(const response& answer, bool with_file) {
     head.keep_alive = present.keep_alive = !must_close();
     head.headers.reserve(answer.headers.size() + std::size(safe_headers));
     for (const auto& [name, content] : answer.headers)
-        if (std::ranges::none_of(own_headers, [&](std::string_view own) { return equal_ignoring_case(own, name); }))
+        if (std::ranges::none_of(
+                own_headers, [&](std::string_view own) { return equal_ignoring_case(own, name); }))
             head.headers.push_back({name, content});
     for (const auto& [name, content] : safe_headers)
         if (!answer.has(name))

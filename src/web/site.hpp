@@ -32,7 +32,8 @@ struct shard_tools {
     // What is counted for every message: each shard its own, summed when read. Shards that shared one cache line would
     // wait for each other at every delivery.
     local_counter requests, messages_received, frames_sent, sockets_opened, sockets_open;
-    std::uint32_t warned_second = 0; // of the last line about an event without a handler: one a second is enough
+    // of the last line about an event without a handler: one a second is enough
+    std::uint32_t warned_second = 0;
     std::string http_date;
     std::int64_t http_date_second = 0;
 

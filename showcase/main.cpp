@@ -15,9 +15,13 @@ class showcase_site final : public cr::application {
 public:
     std::string name() const override { return "carillon-showcase"; }
     std::string version() const override { return CARILLON_VERSION; }
-    std::string description() const override { return "The showcase of Carillon: what happens on a server, on every open page at once."; }
+    std::string description() const override {
+        return "The showcase of Carillon: what happens on a server, on every open page at once.";
+    }
 
-    std::vector<cr::db::migration> migrations() const override { return showcase::reports::report_store::migrations(); }
+    std::vector<cr::db::migration> migrations() const override {
+        return showcase::reports::report_store::migrations();
+    }
 
     void register_jobs(cr::job_registry& registry, cr::services& shared) override {
         reports_.emplace(shared.database, shared.config.data_dir);

@@ -17,7 +17,9 @@ class echo final : public cr::consumer {
 
 class subscriber final : public cr::json_consumer {
 public:
-    static cr::event_handlers events() { return {cr::on("bench.message", &subscriber::bench_message)}; }
+    static cr::event_handlers events() {
+        return {cr::on("bench.message", &subscriber::bench_message)};
+    }
 
 private:
     cr::task<> on_connect(const cr::scope& asked) override {
@@ -46,7 +48,8 @@ cr::routes urls(cr::channel_layer& layer) {
     return {
         cr::websocket<echo>("/ws/echo/").max_message(echo_bytes_max).any_origin(),
         cr::websocket<subscriber>("/ws/bench/<slug:name>/").any_origin(),
-        cr::post("/bench/<slug:name>/", [&layer](cr::request& asked) { return publish(asked, layer); }),
+        cr::post("/bench/<slug:name>/",
+                 [&layer](cr::request& asked) { return publish(asked, layer); }),
     };
 }
 

@@ -6,8 +6,8 @@
 
 namespace showcase::bench {
 
-// WS /ws/echo/ sends text and binary back as they come, up to 16 MiB. WS /ws/bench/<name>/ joins the group bench_<name>; what
-// is posted to /bench/<name>/ reaches it as event bench.message.
+// WS /ws/echo/ sends text and binary back as they come, up to 16 MiB. WS /ws/bench/<name>/ joins the group
+// bench_<name>; what is posted to /bench/<name>/ reaches it as event bench.message.
 carillon::routes urls(carillon::channel_layer& layer);
 
 } // namespace showcase::bench

@@ -1,8 +1,8 @@
 // What the reports answer over HTTP and WebSocket (docs/reports.md).
 #pragma once
 
-#include <carillon/app/app.hpp>
 #include "reports/report_store.hpp"
+#include <carillon/app/app.hpp>
 
 namespace showcase::reports {
 

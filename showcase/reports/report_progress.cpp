@@ -6,7 +6,9 @@ namespace cr = carillon;
 
 namespace showcase::reports {
 
-cr::event_handlers report_progress::events() { return {cr::on("progress_update", &report_progress::progress_update)}; }
+cr::event_handlers report_progress::events() {
+    return {cr::on("progress_update", &report_progress::progress_update)};
+}
 
 // Joined before the state is read, so that no change falls in between; what was queued meanwhile may be older than the
 // state, and progress_update() drops it.

@@ -1,8 +1,8 @@
 // The consumer of /ws/reports/<job_id>/: the present state at once, then every change.
 #pragma once
 
-#include <carillon/web/consumer.hpp>
 #include "reports/report_store.hpp"
+#include <carillon/web/consumer.hpp>
 
 namespace showcase::reports {
 

@@ -8,17 +8,18 @@ namespace showcase::reports {
 
 const cr::db::table<report_job>& report_job::schema() {
     using job = report_job;
-    static const auto made = cr::db::table<job>("reports_reportjob")
-                                 .column("job_id", &job::job_id, cr::db::primary_key, cr::db::max_chars(36))
-                                 .column("kind", &job::kind, cr::db::max_chars(10))
-                                 .column("filename", &job::filename, cr::db::max_chars(255))
-                                 .column("status", &job::status, cr::db::max_chars(20), cr::db::indexed)
-                                 .column("progress", &job::progress)
-                                 .column("attempt", &job::attempt)
-                                 .column("message", &job::message)
-                                 .column("created_at", &job::created_at, cr::db::indexed)
-                                 .column("finished_at", &job::finished_at)
-                                 .column("error", &job::error);
+    static const auto made =
+        cr::db::table<job>("reports_reportjob")
+            .column("job_id", &job::job_id, cr::db::primary_key, cr::db::max_chars(36))
+            .column("kind", &job::kind, cr::db::max_chars(10))
+            .column("filename", &job::filename, cr::db::max_chars(255))
+            .column("status", &job::status, cr::db::max_chars(20), cr::db::indexed)
+            .column("progress", &job::progress)
+            .column("attempt", &job::attempt)
+            .column("message", &job::message)
+            .column("created_at", &job::created_at, cr::db::indexed)
+            .column("finished_at", &job::finished_at)
+            .column("error", &job::error);
     return made;
 }
 
@@ -38,7 +39,9 @@ std::vector<cr::db::migration> report_store::migrations() {
     return {cr::db::create_tables("reports", "0001_initial", {report_job::schema()})};
 }
 
-void report_store::add(report_job job) { cr::db::objects<report_job>(database_).insert(job).value(); }
+void report_store::add(report_job job) {
+    cr::db::objects<report_job>(database_).insert(job).value();
+}
 
 std::optional<report_job> report_store::find(const std::string& job_id) {
     return cr::db::objects<report_job>(database_).get(job_id).value();
@@ -52,7 +55,12 @@ report_job report_store::get(const std::string& job_id) {
 }
 
 std::vector<report_job> report_store::newest(std::uint64_t limit) {
-    return cr::db::objects<report_job>(database_).all().order_by("-created_at").limit(limit).all().value();
+    return cr::db::objects<report_job>(database_)
+        .all()
+        .order_by("-created_at")
+        .limit(limit)
+        .all()
+        .value();
 }
 
 std::vector<report_job> report_store::unfinished() {
@@ -80,7 +88,8 @@ void report_store::apply(const cr::job_update& news) {
     row.finished_at = cr::utc_now();
     if (!news.error.empty())
         row.error = news.error;
-    (void)jobs.update(row, {"status", "progress", "attempt", "message", "finished_at", "error"}).value();
+    (void)jobs.update(row, {"status", "progress", "attempt", "message", "finished_at", "error"})
+        .value();
     std::error_code ignored; // a demo has no upload
     std::filesystem::remove(upload_path(news.id), ignored);
 }
@@ -89,7 +98,8 @@ std::filesystem::path report_store::upload_path(std::string_view job_id) const {
     return uploads_ / (std::string(job_id) + ".csv");
 }
 
-std::filesystem::path report_store::result_path(std::string_view job_id, std::string_view extension) const {
+std::filesystem::path report_store::result_path(std::string_view job_id,
+                                                std::string_view extension) const {
     return results_ / (std::string(job_id) + "." + std::string(extension));
 }
 

@@ -27,7 +27,9 @@ struct report_job {
     std::optional<std::string> error;
 
     static const carillon::db::table<report_job>& schema();
-    bool is_finished() const noexcept { return status == "completed" || status == "failed" || status == "cancelled"; }
+    bool is_finished() const noexcept {
+        return status == "completed" || status == "failed" || status == "cancelled";
+    }
     // The object of GET /reports/<job_id>/.
     carillon::value shown() const;
 };

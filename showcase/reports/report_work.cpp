@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include <carillon/wire/json.hpp>
 #include "reports/csv_profiler.hpp"
+#include <carillon/wire/json.hpp>
 
 namespace cr = carillon;
 
@@ -37,11 +37,13 @@ void write_whole(const std::filesystem::path& path, const std::string& content) 
     out << content;
     out.close();
     if (!out)
-        throw cr::error(cr::errc::unavailable, "the result could not be written; is the disk full?");
+        throw cr::error(cr::errc::unavailable,
+                        "the result could not be written; is the disk full?");
     std::filesystem::rename(unfinished, path);
 }
 
-csv_report profile(cr::job_context& context, const std::filesystem::path& path, const std::string& filename) {
+csv_report profile(cr::job_context& context, const std::filesystem::path& path,
+                   const std::string& filename) {
     std::ifstream file(path, std::ios::binary);
     if (!file)
         throw cr::error(cr::errc::not_found, "the uploaded file is not there any more");
@@ -51,7 +53,8 @@ csv_report profile(cr::job_context& context, const std::filesystem::path& path, 
     std::uint64_t done_bytes = 0;
     while (file) {
         context.throw_if_cancelled();
-        file.read(reinterpret_cast<char*>(piece.data()), static_cast<std::streamsize>(piece.size()));
+        file.read(reinterpret_cast<char*>(piece.data()),
+                  static_cast<std::streamsize>(piece.size()));
         const auto got = static_cast<std::size_t>(file.gcount());
         profiler.feed(cr::bytes_view(piece).first(got)).value();
         done_bytes += got;
@@ -61,7 +64,8 @@ csv_report profile(cr::job_context& context, const std::filesystem::path& path, 
     return profiler.finish().value();
 }
 
-cr::value profile_csv(cr::job_context& context, const cr::job_arguments& arguments, report_store& store) {
+cr::value profile_csv(cr::job_context& context, const cr::job_arguments& arguments,
+                      report_store& store) {
     const std::string filename(arguments["filename"].to_text());
     const auto report = profile(context, store.upload_path(context.id()), filename);
     write_whole(store.result_path(context.id(), "json"), cr::to_json(to_value(report)));

@@ -1,8 +1,8 @@
 // The background work of reports: the seed's simulated steps, and the figures of a CSV file.
 #pragma once
 
-#include <carillon/jobs/registry.hpp>
 #include "reports/report_store.hpp"
+#include <carillon/jobs/registry.hpp>
 
 namespace showcase::reports {
 

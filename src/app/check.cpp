@@ -26,7 +26,8 @@ result<void> check_data_dir(const settings& config) {
     if (auto made = prepare_data_dir(config.data_dir); !made)
         return made;
     if (::access(config.data_dir.c_str(), W_OK | X_OK) != 0)
-        return failure{errc::unavailable, fmt::format("{} cannot be written to by this user", config.data_dir.string())};
+        return failure{errc::unavailable, fmt::format("{} cannot be written to by this user",
+                                                      config.data_dir.string())};
     return {};
 }
 
@@ -72,8 +73,11 @@ result<void> check_descriptors() {
     ::getrlimit(RLIMIT_NOFILE, &descriptors);
     constexpr rlim_t enough = 4096;
     if (descriptors.rlim_max < enough)
-        return failure{errc::too_large, fmt::format("this user may open {} files, so about as many connections; raise it with "
-                                                    "ulimit -n or LimitNOFILE", descriptors.rlim_max)};
+        return failure{
+            errc::too_large,
+            fmt::format("this user may open {} files, so about as many connections; raise it with "
+                        "ulimit -n or LimitNOFILE",
+                        descriptors.rlim_max)};
     return {};
 }
 
@@ -86,7 +90,8 @@ int check(application& site, const loaded_settings& loaded) {
         widest = std::max(widest, one.name.size());
     for (const auto& one : options()) {
         const auto shown = one.secret ? std::string("********") : one.get(config);
-        fmt::print("  {:{}}  {}  ({})\n", one.name, widest, shown.empty() ? "-" : shown, loaded.from.find(one.name)->second);
+        fmt::print("  {:{}}  {}  ({})\n", one.name, widest, shown.empty() ? "-" : shown,
+                   loaded.from.find(one.name)->second);
     }
     fmt::print("\n");
     bool fine = report("data folder", check_data_dir(config));

@@ -4,9 +4,9 @@
 
 #include <fmt/format.h>
 
+#include "app/runtime.hpp"
 #include <carillon/jobs/worker_pool.hpp>
 #include <carillon/wire/json.hpp>
-#include "app/runtime.hpp"
 
 namespace carillon::app {
 
@@ -30,13 +30,17 @@ int work(application& site, const settings& config, const worker_arguments& argu
     auto pool = worker_pool::start(parts.jobs(), options);
     if (!pool)
         return fail(pool.error());
-    log->info("worker ready", {{"name", (*pool)->name()}, {"threads", arguments.threads},
+    log->info("worker ready", {{"name", (*pool)->name()},
+                               {"threads", arguments.threads},
                                {"queues", fmt::format("{}", fmt::join(arguments.queues, ","))}});
     signals.wait();
     log->info("worker stops: running jobs finish or are handed back");
-    const auto report = (*pool)->stop(now() + config.shutdown_grace, now() + config.shutdown_grace + std::chrono::seconds(5));
+    const auto report = (*pool)->stop(now() + config.shutdown_grace,
+                                      now() + config.shutdown_grace + std::chrono::seconds(5));
     parts.flush_events(std::chrono::seconds(2));
-    log->info("worker stopped", {{"finished", report.finished}, {"handed_back", report.returned}, {"abandoned", report.abandoned}});
+    log->info("worker stopped", {{"finished", report.finished},
+                                 {"handed_back", report.returned},
+                                 {"abandoned", report.abandoned}});
     return report.clean() ? 0 : 1;
 }
 
@@ -56,10 +60,12 @@ int migrate(application& site, const settings& config) {
     return 0;
 }
 
-int group_send(application& site, const settings& config, const std::string& group, const std::string& json) {
+int group_send(application& site, const settings& config, const std::string& group,
+               const std::string& json) {
     auto parsed = parse_json(json);
     if (!parsed || !parsed->is_object() || !(*parsed)["type"].is_string())
-        return fail({errc::invalid, "the event must be a JSON object with a type, such as '{\"type\": \"chat.message\", \"text\": \"hi\"}'"});
+        return fail({errc::invalid, "the event must be a JSON object with a type, such as "
+                                    "'{\"type\": \"chat.message\", \"text\": \"hi\"}'"});
     auto log = log_for(config);
     metrics counters;
     auto started = runtime::start(site, config, *log, counters, nullptr);
@@ -68,12 +74,17 @@ int group_send(application& site, const settings& config, const std::string& gro
     auto& members = *parsed->if_object();
     std::string type((*parsed)["type"].to_text());
     members.erase("type");
-    auto sent = (*started)->shared().layer.group_send(group, event(std::move(type), std::move(members)));
+    auto sent =
+        (*started)->shared().layer.group_send(group, event(std::move(type), std::move(members)));
     if (!sent)
         return fail(sent.error());
     if (!(*started)->flush_events(std::chrono::seconds(3)))
-        return fail({errc::unavailable, fmt::format("no server answers on the data folder {}; start it with serve, or name its "
-                                                    "folder with --data-dir", config.data_dir.string())});
+        return fail(
+            {errc::unavailable,
+             fmt::format(
+                 "no server answers on the data folder {}; start it with serve, or name its "
+                 "folder with --data-dir",
+                 config.data_dir.string())});
     return 0;
 }
 
@@ -88,12 +99,14 @@ result<job_arguments> arguments_of(const std::string& json) {
         return job_arguments(std::move(*named));
     if (auto* positional = parsed->if_array())
         return job_arguments(std::move(*positional));
-    return failure{errc::invalid, "the arguments must be a JSON array (positional) or object (named)"};
+    return failure{errc::invalid,
+                   "the arguments must be a JSON array (positional) or object (named)"};
 }
 
 } // namespace
 
-int call(application& site, const settings& config, const std::string& task, const std::string& json, bool wait) {
+int call(application& site, const settings& config, const std::string& task,
+         const std::string& json, bool wait) {
     auto arguments = arguments_of(json);
     if (!arguments)
         return fail(arguments.error());
@@ -114,7 +127,8 @@ int call(application& site, const settings& config, const std::string& task, con
     if (!done)
         return fail(done.error());
     if (done->state != job_state::completed)
-        return fail({errc::internal, fmt::format("job {} {}: {}", *id, name_of(done->state), done->error)});
+        return fail(
+            {errc::internal, fmt::format("job {} {}: {}", *id, name_of(done->state), done->error)});
     fmt::print("{}\n", to_json(done->result));
     return 0;
 }
@@ -158,8 +172,13 @@ result<array> inspected(job_queue& jobs, const std::string& what) {
         if (!queues)
             return queues.error();
         for (const auto& one : *queues)
-            shown.push_back(object{{"name", one.name}, {"waiting", one.waiting}, {"delayed", one.delayed}, {"running", one.running},
-                                   {"completed", one.completed}, {"failed", one.failed}, {"cancelled", one.cancelled}});
+            shown.push_back(object{{"name", one.name},
+                                   {"waiting", one.waiting},
+                                   {"delayed", one.delayed},
+                                   {"running", one.running},
+                                   {"completed", one.completed},
+                                   {"failed", one.failed},
+                                   {"cancelled", one.cancelled}});
         return shown;
     }
     const auto workers = jobs.workers();
@@ -184,7 +203,8 @@ int inspect(application& site, const settings& config, const std::string& what) 
     for (const auto& one : *shown)
         fmt::print("{}\n", to_json(one));
     if (shown->empty())
-        fmt::print(stderr, "{}\n", what == "active" || what == "queues" ? "nothing there" : "no worker answers");
+        fmt::print(stderr, "{}\n",
+                   what == "active" || what == "queues" ? "nothing there" : "no worker answers");
     return what == "ping" && shown->empty() ? 1 : 0;
 }
 

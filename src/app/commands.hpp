@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include <carillon/app/app.hpp>
 #include "app/options.hpp"
+#include <carillon/app/app.hpp>
 
 namespace carillon::app {
 
@@ -18,16 +18,19 @@ struct worker_arguments {
 int serve(application& site, const settings& config);
 int work(application& site, const settings& config, const worker_arguments& arguments);
 int migrate(application& site, const settings& config);
-int group_send(application& site, const settings& config, const std::string& group, const std::string& json);
+int group_send(application& site, const settings& config, const std::string& group,
+               const std::string& json);
 // `wait_seconds` below 0: do not wait.
-int call(application& site, const settings& config, const std::string& task, const std::string& json, bool wait);
+int call(application& site, const settings& config, const std::string& task,
+         const std::string& json, bool wait);
 int inspect(application& site, const settings& config, const std::string& what);
 int check(application& site, const loaded_settings& loaded);
 
 // Prints the failure's sentence on standard error; returns 1.
 int fail(const failure& why);
 
-// SIGTERM and SIGINT, blocked in every thread that starts after it was made. The second signal ends the process at once.
+// SIGTERM and SIGINT, blocked in every thread that starts after it was made. The second signal ends the process at
+// once.
 class stop_signals {
 public:
     stop_signals();

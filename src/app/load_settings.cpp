@@ -42,8 +42,10 @@ std::string nearest_name(std::string_view wrong) {
         }
         return row[b.size()];
     };
-    const auto nearest = std::ranges::min_element(options(), {}, [&](const option& o) { return distance(wrong, o.name); });
-    return distance(wrong, nearest->name) <= 3 ? fmt::format("; did you mean {}?", nearest->name) : "";
+    const auto nearest = std::ranges::min_element(
+        options(), {}, [&](const option& o) { return distance(wrong, o.name); });
+    return distance(wrong, nearest->name) <= 3 ? fmt::format("; did you mean {}?", nearest->name)
+                                               : "";
 }
 
 result<std::vector<std::string>> texts_of(const toml::node& node, const option& one) {
@@ -66,7 +68,8 @@ result<std::vector<std::string>> texts_of(const toml::node& node, const option& 
     }
     auto text = text_of(node);
     if (!text)
-        return failure{errc::invalid, one.list ? "must be a text or a list of texts" : "must be a text or a whole number"};
+        return failure{errc::invalid, one.list ? "must be a text or a list of texts"
+                                               : "must be a text or a whole number"};
     texts.push_back(*std::move(text));
     return texts;
 }
@@ -76,17 +79,20 @@ result<void> load_file(const std::string& path, loaded_settings& into) {
     try {
         file = toml::parse_file(path);
     } catch (const toml::parse_error& wrong) {
-        return failure{errc::invalid, fmt::format("{}:{}: {}", path, wrong.source().begin.line, wrong.description())};
+        return failure{errc::invalid, fmt::format("{}:{}: {}", path, wrong.source().begin.line,
+                                                  wrong.description())};
     }
     for (const auto& [key, node] : file) {
         const auto where = fmt::format("{}:{}", path, node.source().begin.line);
         const auto* known = find_option(key.str());
         if (!known)
-            return failure{errc::invalid, fmt::format("{}: unknown setting '{}'{}", where, key.str(), nearest_name(key.str()))};
+            return failure{errc::invalid, fmt::format("{}: unknown setting '{}'{}", where,
+                                                      key.str(), nearest_name(key.str()))};
         auto texts = texts_of(node, *known);
         auto done = texts ? known->set(into.values, *texts) : result<void>(texts.error());
         if (!done)
-            return failure{errc::invalid, fmt::format("{}: {}: {}", where, known->name, done.error().message)};
+            return failure{errc::invalid,
+                           fmt::format("{}: {}: {}", where, known->name, done.error().message)};
         into.from[known->name] = where;
     }
     return {};
@@ -134,7 +140,8 @@ result<loaded_settings> load_settings(const std::string& config_file, const flag
     if (!config_file.empty() || std::filesystem::exists(usual_file)) {
         const std::string path = config_file.empty() ? usual_file : config_file;
         if (!std::filesystem::exists(path))
-            return failure{errc::invalid, fmt::format("the configuration file {} is not there", path)};
+            return failure{errc::invalid,
+                           fmt::format("the configuration file {} is not there", path)};
         if (auto done = load_file(path, loaded); !done)
             return done.error();
     }

@@ -10,7 +10,8 @@ std::string prometheus_text(const metrics& counters) {
     for (auto& sample : counters.read()) {
         auto family = std::ranges::find(families, sample.name, &prometheus::MetricFamily::name);
         if (family == families.end()) {
-            const auto type = sample.kind == metric_kind::counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+            const auto type = sample.kind == metric_kind::counter ? prometheus::MetricType::Counter
+                                                                  : prometheus::MetricType::Gauge;
             families.push_back({sample.name, sample.help, type, {}});
             family = families.end() - 1;
         }
@@ -37,7 +38,8 @@ response readiness(services& shared) {
     const bool ready = database.has_value() && broker.has_value();
     return json_response(object{{"status", ready ? "ready" : "not ready"},
                                 {"checks", object{{"database", check_of(database)},
-                                                  {"channel_layer", check_of({})}, // in this process: it cannot be away
+                                                  // in this process: it cannot be away
+                                                  {"channel_layer", check_of({})},
                                                   {"broker", check_of(broker)}}}},
                          ready ? 200 : 503);
 }
@@ -46,7 +48,10 @@ response readiness(services& shared) {
 
 routes operation_routes(services& shared) {
     return {
-        get("/healthz", [](request&) { return json_response(object{{"status", "alive"}}); }),
+        get("/healthz",
+            [](request&) {
+                return json_response(object{{"status", "alive"}});
+            }),
         get("/readyz", on_thread([&shared](request&) { return readiness(shared); })),
         get("/metrics",
             [&shared](request&) {

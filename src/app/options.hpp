@@ -1,4 +1,5 @@
-// The table of settings: one line each, from which come flag, environment variable, file key, validation, help and `check`.
+// The table of settings: one line each, from which come flag, environment variable, file key, validation, help and
+// `check`.
 #pragma once
 
 #include <functional>
@@ -40,8 +41,9 @@ using flag_values = std::map<std::string, std::vector<std::string>, std::less<>>
 // Reads one variable of the environment; null when it is not set.
 using environment = std::function<const char*(const char*)>;
 
-// All sources, later ones over earlier ones. The failure names the place of what is wrong: file and line, variable or flag.
-// `config_file` may be empty; then carillon.toml of the working folder is read if there is one.
-result<loaded_settings> load_settings(const std::string& config_file, const flag_values& flags, const environment& get_variable);
+// All sources, later ones over earlier ones. The failure names the place of what is wrong: file and line, variable or
+// flag. `config_file` may be empty; then carillon.toml of the working folder is read if there is one.
+result<loaded_settings> load_settings(const std::string& config_file, const flag_values& flags,
+                                      const environment& get_variable);
 
 } // namespace carillon::app

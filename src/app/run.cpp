@@ -21,12 +21,17 @@ struct command_line {
     std::string queues, first, second;
 };
 
-CLI::App* add_command(CLI::App& program, command_line& said, const std::string& name, const std::string& help) {
+CLI::App* add_command(CLI::App& program, command_line& said, const std::string& name,
+                      const std::string& help) {
     auto* command = program.add_subcommand(name, help);
-    command->add_option("--config", said.config_file, "TOML file; default carillon.toml of this folder, if there is one")
+    command
+        ->add_option("--config", said.config_file,
+                     "TOML file; default carillon.toml of this folder, if there is one")
         ->type_name("FILE");
     for (const auto& one : app::options()) {
-        auto* flag = command->add_option("--" + one.name, said.given[one.name], fmt::format("{} [{}]", one.help, app::environment_name(one)));
+        auto* flag =
+            command->add_option("--" + one.name, said.given[one.name],
+                                fmt::format("{} [{}]", one.help, app::environment_name(one)));
         flag->type_name(one.values)->group("Settings");
         flag->expected(1)->take_all();
         if (!one.list)
@@ -36,17 +41,23 @@ CLI::App* add_command(CLI::App& program, command_line& said, const std::string& 
 }
 
 void add_serve(CLI::App& program, command_line& said) {
-    auto* command = add_command(program, said, "serve", "HTTP and WebSocket server, with workers inside");
+    auto* command =
+        add_command(program, said, "serve", "HTTP and WebSocket server, with workers inside");
     command->add_flag("--demo", said.demo, "loopback only; demo data, every visitor is signed in");
     command->add_flag("--bench", said.bench, "adds the open routes that measurements need");
 }
 
 void add_worker(CLI::App& program, command_line& said) {
-    auto* command = add_command(program, said, "worker", "a worker process for the configured broker");
-    command->add_option("-Q,--queues", said.queues, "queues to take jobs from, comma-separated [celery]");
-    command->add_option("-c,--concurrency", said.worker.threads, "worker threads [2]")->check(CLI::Range(1, 1024));
-    command->add_option("-n,--hostname", said.worker.name, "name of this worker; %h %n %d as with celery [celery@%h]");
-    command->add_option("--loglevel", said.given["log-level"], "the same as --log-level")->expected(1);
+    auto* command =
+        add_command(program, said, "worker", "a worker process for the configured broker");
+    command->add_option("-Q,--queues", said.queues,
+                        "queues to take jobs from, comma-separated [celery]");
+    command->add_option("-c,--concurrency", said.worker.threads, "worker threads [2]")
+        ->check(CLI::Range(1, 1024));
+    command->add_option("-n,--hostname", said.worker.name,
+                        "name of this worker; %h %n %d as with celery [celery@%h]");
+    command->add_option("--loglevel", said.given["log-level"], "the same as --log-level")
+        ->expected(1);
 }
 
 void add_job_commands(CLI::App& program, command_line& said) {
@@ -66,7 +77,8 @@ int dispatch(application& site, const CLI::App& program, command_line& said) {
     for (auto& [name, texts] : said.given)
         if (!texts.empty())
             flags.emplace(name, std::move(texts));
-    auto loaded = app::load_settings(said.config_file, flags, [](const char* name) { return std::getenv(name); });
+    auto loaded = app::load_settings(said.config_file, flags,
+                                     [](const char* name) { return std::getenv(name); });
     if (!loaded)
         return app::fail(loaded.error());
     auto& config = loaded->values;
@@ -100,7 +112,8 @@ int run(application& site, int argc, const char* const* argv) {
     add_serve(program, said);
     add_worker(program, said);
     add_command(program, said, "migrate", "creates or upgrades the database");
-    auto* send = add_command(program, said, "group-send", "sends one event to a group through the running server");
+    auto* send = add_command(program, said, "group-send",
+                             "sends one event to a group through the running server");
     send->add_option("GROUP", said.first)->required();
     send->add_option("JSON", said.second, "the event, an object with a type")->required();
     add_job_commands(program, said);

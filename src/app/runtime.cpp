@@ -10,7 +10,8 @@ namespace carillon::app {
 
 std::unique_ptr<logger> log_for(const settings& config) {
     const bool terminal = ::isatty(STDERR_FILENO) == 1;
-    const auto format = config.log_format.empty() ? (terminal ? "pretty" : "json") : config.log_format;
+    const auto format =
+        config.log_format.empty() ? (terminal ? "pretty" : "json") : config.log_format;
     return make_log(format, config.level);
 }
 
@@ -20,13 +21,16 @@ result<void> prepare_data_dir(const std::filesystem::path& data_dir) {
         return {};
     std::filesystem::create_directories(data_dir, problem);
     if (problem)
-        return failure{errc::unavailable, fmt::format("the data folder {} cannot be made: {}; choose another with --data-dir",
-                                                      data_dir.string(), problem.message())};
+        return failure{
+            errc::unavailable,
+            fmt::format("the data folder {} cannot be made: {}; choose another with --data-dir",
+                        data_dir.string(), problem.message())};
     ::chmod(data_dir.c_str(), 0700);
     return {};
 }
 
-result<std::unique_ptr<db::database>> open_database(application& site, const settings& config, logger& log) {
+result<std::unique_ptr<db::database>> open_database(application& site, const settings& config,
+                                                    logger& log) {
     auto opened = db::database::open(config.database_url());
     if (!opened)
         return opened.error();
@@ -38,7 +42,8 @@ result<std::unique_ptr<db::database>> open_database(application& site, const set
     return *std::move(opened);
 }
 
-result<std::unique_ptr<runtime>> runtime::start(application& site, const settings& config, logger& log, metrics& counters,
+result<std::unique_ptr<runtime>> runtime::start(application& site, const settings& config,
+                                                logger& log, metrics& counters,
                                                 channel_layer* layer) {
     if (auto made = prepare_data_dir(config.data_dir); !made)
         return made.error();
@@ -48,7 +53,8 @@ result<std::unique_ptr<runtime>> runtime::start(application& site, const setting
         return database.error();
     parts->database_ = *std::move(database);
     if (!layer) {
-        parts->relay_ = std::make_unique<relay_layer>(relay_socket_path(config.data_dir), log, &counters);
+        parts->relay_ =
+            std::make_unique<relay_layer>(relay_socket_path(config.data_dir), log, &counters);
         layer = parts->relay_.get();
     }
     parts->shared_.emplace(services{config, log, counters, *parts->database_, *layer, nullptr});
@@ -63,6 +69,8 @@ result<std::unique_ptr<runtime>> runtime::start(application& site, const setting
     return parts;
 }
 
-bool runtime::flush_events(std::chrono::seconds patience) { return !relay_ || relay_->flush(now() + patience); }
+bool runtime::flush_events(std::chrono::seconds patience) {
+    return !relay_ || relay_->flush(now() + patience);
+}
 
 } // namespace carillon::app

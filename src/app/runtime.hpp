@@ -4,10 +4,10 @@
 #include <memory>
 #include <optional>
 
-#include <carillon/app/app.hpp>
 #include "app/options.hpp"
 #include "channels/file_lock.hpp"
 #include "channels/relay.hpp"
+#include <carillon/app/app.hpp>
 
 namespace carillon::app {
 
@@ -18,14 +18,16 @@ std::unique_ptr<logger> log_for(const settings& config);
 result<void> prepare_data_dir(const std::filesystem::path& data_dir);
 
 // Opens the database and brings it up to date.
-result<std::unique_ptr<db::database>> open_database(application& site, const settings& config, logger& log);
+result<std::unique_ptr<db::database>> open_database(application& site, const settings& config,
+                                                    logger& log);
 
 // Database, jobs and, for programs that are not the server, the way of events to it.
 class runtime {
 public:
     // `layer` is the server's own; null for the others, which hand their events to the server on the same data folder.
-    static result<std::unique_ptr<runtime>> start(application& site, const settings& config, logger& log,
-                                                  metrics& counters, channel_layer* layer);
+    static result<std::unique_ptr<runtime>> start(application& site, const settings& config,
+                                                  logger& log, metrics& counters,
+                                                  channel_layer* layer);
     services& shared() noexcept { return *shared_; }
     job_queue& jobs() noexcept { return *jobs_; }
     // Waits until what was sent to groups has left for the server. False when it could not.

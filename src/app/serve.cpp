@@ -8,12 +8,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <carillon/jobs/worker_pool.hpp>
 #include "app/operations.hpp"
 #include "app/runtime.hpp"
 #include "channels/memory_layer.hpp"
 #include "net/acceptor.hpp"
 #include "web/http_session.hpp"
+#include <carillon/jobs/worker_pool.hpp>
 
 namespace carillon::app {
 
@@ -23,7 +23,6 @@ stop_signals::stop_signals() {
     sigaddset(&both, SIGINT);
     sigaddset(&both, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &both, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
 }
 
 void stop_signals::wait() {
@@ -43,7 +42,8 @@ namespace {
 // Each connection is a descriptor: take all that the system allows.
 void raise_descriptor_limit() {
     rlimit descriptors{};
-    if (::getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur < descriptors.rlim_max) {
+    if (::getrlimit(RLIMIT_NOFILE, &descriptors) == 0 &&
+        descriptors.rlim_cur < descriptors.rlim_max) {
         descriptors.rlim_cur = descriptors.rlim_max;
         ::setrlimit(RLIMIT_NOFILE, &descriptors);
     }
@@ -56,8 +56,12 @@ result<std::vector<net::listener>> open_listeners(const settings& config) {
         if (!address)
             return address.error();
         if (config.demo && !address->loopback())
-            return failure{errc::invalid, fmt::format("--demo signs every visitor in, so it serves loopback only; '{}' is not. "
-                                                      "Leave --demo out to serve other addresses", text)};
+            return failure{
+                errc::invalid,
+                fmt::format(
+                    "--demo signs every visitor in, so it serves loopback only; '{}' is not. "
+                    "Leave --demo out to serve other addresses",
+                    text)};
         auto opened = net::listener::open(*address);
         if (!opened)
             return opened.error();
@@ -97,7 +101,8 @@ struct running_server {
     void stop(const settings& config, logger& log);
 };
 
-result<void> running_server::start(application& app, const settings& config, logger& log, metrics& counters) {
+result<void> running_server::start(application& app, const settings& config, logger& log,
+                                   metrics& counters) {
     if (!config.tls_cert.empty()) {
         auto context = net::tls_context::load(config.tls_cert, config.tls_key);
         if (!context)
@@ -117,7 +122,8 @@ result<void> running_server::start(application& app, const settings& config, log
     web::site_options policies;
     policies.allowed_hosts = config.allowed_hosts;
     policies.trusted_proxies = config.trusted_proxies;
-    site.emplace(std::move(table), std::move(policies), config.limit, counters, log, layer, members, boxes);
+    site.emplace(std::move(table), std::move(policies), config.limit, counters, log, layer, members,
+                 boxes);
     start_shards(*std::move(listeners), config);
     auto relayed = relay_server::start(relay_socket_path(config.data_dir), layer, log, &counters);
     if (!relayed)
@@ -136,9 +142,13 @@ result<void> running_server::start(application& app, const settings& config, log
 }
 
 void running_server::start_shards(std::vector<net::listener> listeners, const settings& config) {
-    const auto threads = config.threads ? config.threads : std::max(1u, std::thread::hardware_concurrency());
-    server = std::make_unique<net::server>(threads, environment, std::move(listeners), tls ? &*tls : nullptr,
-                                           [this](const net::peer_name& peer) { return std::make_unique<web::http_session>(*site, peer); });
+    const auto threads =
+        config.threads ? config.threads : std::max(1u, std::thread::hardware_concurrency());
+    server =
+        std::make_unique<net::server>(threads, environment, std::move(listeners),
+                                      tls ? &*tls : nullptr, [this](const net::peer_name& peer) {
+                                          return std::make_unique<web::http_session>(*site, peer);
+                                      });
     std::vector<net::shard*> shards;
     for (std::uint32_t i = 0; i < server->size(); ++i)
         shards.push_back(&server->at(i));
@@ -150,22 +160,30 @@ void running_server::start_shards(std::vector<net::listener> listeners, const se
 void running_server::stop(const settings& config, logger& log) {
     server->stop();
     if (workers) {
-        const auto report = workers->stop(now() + config.shutdown_grace, now() + config.shutdown_grace + std::chrono::seconds(5));
-        log.info("workers stopped", {{"finished", report.finished}, {"handed_back", report.returned},
+        const auto report = workers->stop(now() + config.shutdown_grace,
+                                          now() + config.shutdown_grace + std::chrono::seconds(5));
+        log.info("workers stopped", {{"finished", report.finished},
+                                     {"handed_back", report.returned},
                                      {"abandoned", report.abandoned}});
     }
     relay.reset();
     pool.stop();
 }
 
-void announce(const application& app, const settings& config, const net::server& server, logger& log) {
+void announce(const application& app, const settings& config, const net::server& server,
+              logger& log) {
     const char* scheme = config.tls_cert.empty() ? "http" : "https";
     for (const auto& one : server.listeners()) {
         const auto name = one.name();
-        const auto address = name.starts_with("unix:") ? name : fmt::format("{}://{}/", scheme, name);
-        log.info("serving", {{"address", address}, {"threads", server.size()}, {"workers", config.workers}, {"demo", config.demo}});
+        const auto address =
+            name.starts_with("unix:") ? name : fmt::format("{}://{}/", scheme, name);
+        log.info("serving", {{"address", address},
+                             {"threads", server.size()},
+                             {"workers", config.workers},
+                             {"demo", config.demo}});
         if (::isatty(STDOUT_FILENO) == 1)
-            fmt::print("\n  {} {} is at {}\n  Ctrl-C stops it.\n\n", app.name(), app.version(), address);
+            fmt::print("\n  {} {} is at {}\n  Ctrl-C stops it.\n\n", app.name(), app.version(),
+                       address);
     }
     std::fflush(stdout);
 }

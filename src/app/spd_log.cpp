@@ -33,30 +33,39 @@ std::string_view word_for(log_level level) noexcept {
 
 class spd_log final : public logger {
 public:
-    spd_log(std::shared_ptr<spdlog::logger> out, bool pretty) : out_(std::move(out)), pretty_(pretty) {}
+    spd_log(std::shared_ptr<spdlog::logger> out, bool pretty)
+        : out_(std::move(out)), pretty_(pretty) {}
 
-    bool enabled(log_level level) const noexcept override { return out_->should_log(level_of(level)); }
+    bool enabled(log_level level) const noexcept override {
+        return out_->should_log(level_of(level));
+    }
 
-    void write(log_level level, std::string_view message, std::initializer_list<log_field> fields) override {
-        out_->log(level_of(level), pretty_ ? pretty_line(message, fields) : json_line(level, message, fields));
+    void write(log_level level, std::string_view message,
+               std::initializer_list<log_field> fields) override {
+        out_->log(level_of(level),
+                  pretty_ ? pretty_line(message, fields) : json_line(level, message, fields));
     }
 
 private:
-    static std::string pretty_line(std::string_view message, std::initializer_list<log_field> fields) {
+    static std::string pretty_line(std::string_view message,
+                                   std::initializer_list<log_field> fields) {
         std::string line(message);
         for (const auto& [name, content] : fields) {
             line += "  ";
             line += name;
             line += '=';
             const auto* text = content.if_string();
-            const bool plain = text && !text->empty() && text->find_first_of(" \"=\n\r\t") == std::string::npos;
+            const bool plain =
+                text && !text->empty() && text->find_first_of(" \"=\n\r\t") == std::string::npos;
             line += plain ? *text : to_json(content);
         }
         return line;
     }
 
-    static std::string json_line(log_level level, std::string_view message, std::initializer_list<log_field> fields) {
-        object line{{"time", to_iso8601(utc_now())}, {"level", word_for(level)}, {"message", message}};
+    static std::string json_line(log_level level, std::string_view message,
+                                 std::initializer_list<log_field> fields) {
+        object line{
+            {"time", to_iso8601(utc_now())}, {"level", word_for(level)}, {"message", message}};
         for (const auto& [name, content] : fields)
             line.set(name, content);
         return to_json(line);

@@ -98,8 +98,9 @@ std::string handler_name(std::string_view event_type) {
 }
 
 bool is_reserved_event_type(std::string_view type) noexcept {
-    return type.empty() || type.starts_with('_') || type.starts_with('.') || type.starts_with("websocket.") ||
-           type.starts_with("http.") || type.starts_with("lifespan.");
+    return type.empty() || type.starts_with('_') || type.starts_with('.') ||
+           type.starts_with("websocket.") || type.starts_with("http.") ||
+           type.starts_with("lifespan.");
 }
 
 } // namespace carillon

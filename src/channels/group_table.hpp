@@ -70,7 +70,9 @@ public:
 private:
     struct text_hash {
         using is_transparent = void;
-        std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+        std::size_t operator()(std::string_view text) const noexcept {
+            return std::hash<std::string_view>{}(text);
+        }
     };
     void remove_place(group_entry& group, std::uint32_t place) noexcept;
     void compact(group_entry& group) noexcept;

@@ -7,7 +7,8 @@
 namespace carillon::channels {
 
 hub::hub(metrics& counted)
-    : published_(counted.add(metric_kind::counter, "carillon_events_published_total", "Events sent to a group")),
+    : published_(counted.add(metric_kind::counter, "carillon_events_published_total",
+                             "Events sent to a group")),
       delivered_(counted.add(metric_kind::counter, "carillon_events_delivered_total",
                              "Events handed to a member of a group")) {}
 
@@ -51,7 +52,8 @@ void hub::leave(net::shard& home, std::string_view group, subscriber& who) {
 }
 
 void hub::leave_all(net::shard& home, subscriber& who) {
-    tables_[home.index()]->leave_all(who, [&](std::string_view group) { strike(group, home.index()); });
+    tables_[home.index()]->leave_all(who,
+                                     [&](std::string_view group) { strike(group, home.index()); });
 }
 
 void hub::publish(std::string_view group, const event& e) {

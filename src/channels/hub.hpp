@@ -11,9 +11,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include <carillon/base/metrics.hpp>
 #include "channels/group_table.hpp"
 #include "net/shard.hpp"
+#include <carillon/base/metrics.hpp>
 
 namespace carillon::channels {
 
@@ -32,19 +32,22 @@ public:
 
     // --- from any thread ---
 
-    // To every member on every shard. One message per shard that has members; never runs a handler before it returns. In
-    // the order of calls for each calling thread.
+    // To every member on every shard. One message per shard that has members; never runs a handler before it returns.
+    // In the order of calls for each calling thread.
     void publish(std::string_view group, const event& e);
 
 private:
     // Which shards have members of a group, in stripes, so that publishers of different groups do not meet.
     struct text_hash {
         using is_transparent = void;
-        std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+        std::size_t operator()(std::string_view text) const noexcept {
+            return std::hash<std::string_view>{}(text);
+        }
     };
     struct stripe {
         std::mutex guard;
-        std::unordered_map<std::string, std::vector<std::uint32_t>, text_hash, std::equal_to<>> shards_of;
+        std::unordered_map<std::string, std::vector<std::uint32_t>, text_hash, std::equal_to<>>
+            shards_of;
     };
     stripe& stripe_of(std::string_view group) noexcept;
     void enlist(std::string_view group, std::uint32_t shard);

@@ -18,10 +18,10 @@ std::string random_hex32() {
 
 mailboxes::mailboxes(const channel_layer_options& options, metrics& counted)
     : options_(options), process_(random_hex32()),
-      full_(counted.add(metric_kind::counter, "carillon_layer_dropped_total", "Events that a channel did not take",
-                        {{"reason", "capacity"}})),
-      expired_(counted.add(metric_kind::counter, "carillon_layer_dropped_total", "Events that a channel did not take",
-                           {{"reason", "expiry"}})) {}
+      full_(counted.add(metric_kind::counter, "carillon_layer_dropped_total",
+                        "Events that a channel did not take", {{"reason", "capacity"}})),
+      expired_(counted.add(metric_kind::counter, "carillon_layer_dropped_total",
+                           "Events that a channel did not take", {{"reason", "expiry"}})) {}
 
 std::string mailboxes::open(net::shard& home, subscriber& who) {
     auto made = std::make_shared<box>();
@@ -57,7 +57,8 @@ result<void> mailboxes::send(std::string_view channel, const event& e) {
     if (there->held.fetch_add(1) >= options_.capacity) {
         there->held.fetch_sub(1);
         full_.add();
-        return failure{errc::channel_full, fmt::format("channel {} holds {} events already", channel, options_.capacity)};
+        return failure{errc::channel_full, fmt::format("channel {} holds {} events already",
+                                                       channel, options_.capacity)};
     }
     const std::shared_ptr<void> slot(nullptr, [there](void*) { there->held.fetch_sub(1); });
     there->home->events().post([this, there, slot, e, expires = now() + options_.expiry] {
@@ -99,7 +100,8 @@ result<void> mailboxes::enqueue(std::string_view channel, const event& e) {
     }
     if (queue.size() >= options_.capacity) {
         full_.add();
-        return failure{errc::channel_full, fmt::format("channel {} holds {} events already", channel, options_.capacity)};
+        return failure{errc::channel_full, fmt::format("channel {} holds {} events already",
+                                                       channel, options_.capacity)};
     }
     queue.push_back({e, now() + options_.expiry});
     return {};

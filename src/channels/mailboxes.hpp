@@ -10,15 +10,15 @@
 #include <string_view>
 #include <unordered_map>
 
-#include <carillon/base/clock.hpp>
-#include <carillon/channels/channel_layer.hpp>
 #include "channels/group_table.hpp"
 #include "net/shard.hpp"
+#include <carillon/base/clock.hpp>
+#include <carillon/channels/channel_layer.hpp>
 
 namespace carillon::channels {
 
-// Thread-safe where not said otherwise. A channel holds at most `capacity` events that nobody has handled yet, each no longer
-// than `expiry`.
+// Thread-safe where not said otherwise. A channel holds at most `capacity` events that nobody has handled yet, each no
+// longer than `expiry`.
 class mailboxes {
 public:
     mailboxes(const channel_layer_options& options, metrics& counted);

@@ -8,15 +8,18 @@ namespace {
 
 result<void> check_group(std::string_view group) {
     if (!is_group_name(group))
-        return failure{errc::invalid, fmt::format("'{}' is no group name: 1 to {} ASCII letters, digits, - _ .",
-                                                  group.substr(0, 40), channel_name_chars_max)};
+        return failure{errc::invalid,
+                       fmt::format("'{}' is no group name: 1 to {} ASCII letters, digits, - _ .",
+                                   group.substr(0, 40), channel_name_chars_max)};
     return {};
 }
 
 result<void> check_channel(std::string_view channel) {
     if (!is_channel_name(channel))
-        return failure{errc::invalid, fmt::format("'{}' is no channel name: 1 to {} ASCII letters, digits, - _ . and one !",
-                                                  channel.substr(0, 40), channel_name_chars_max)};
+        return failure{
+            errc::invalid,
+            fmt::format("'{}' is no channel name: 1 to {} ASCII letters, digits, - _ . and one !",
+                        channel.substr(0, 40), channel_name_chars_max)};
     return {};
 }
 
@@ -50,9 +53,10 @@ result<void> memory_layer::group_add(std::string_view group, std::string_view ch
         return sound;
     if (auto sound = check_channel(channel); !sound)
         return sound;
-    boxes_.with_owner(channel, [this, name = std::string(group)](net::shard& home, subscriber& who) {
-        members_.join(home, name, who);
-    });
+    boxes_.with_owner(channel,
+                      [this, name = std::string(group)](net::shard& home, subscriber& who) {
+                          members_.join(home, name, who);
+                      });
     return {};
 }
 
@@ -61,9 +65,10 @@ result<void> memory_layer::group_discard(std::string_view group, std::string_vie
         return sound;
     if (auto sound = check_channel(channel); !sound)
         return sound;
-    boxes_.with_owner(channel, [this, name = std::string(group)](net::shard& home, subscriber& who) {
-        members_.leave(home, name, who);
-    });
+    boxes_.with_owner(channel,
+                      [this, name = std::string(group)](net::shard& home, subscriber& who) {
+                          members_.leave(home, name, who);
+                      });
     return {};
 }
 

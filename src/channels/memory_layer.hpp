@@ -1,9 +1,9 @@
 // memory_layer: the channel layer of one process, over all its shards. Fit for production on one node.
 #pragma once
 
-#include <carillon/channels/channel_layer.hpp>
 #include "channels/hub.hpp"
 #include "channels/mailboxes.hpp"
+#include <carillon/channels/channel_layer.hpp>
 
 namespace carillon::channels {
 

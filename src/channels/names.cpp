@@ -7,14 +7,15 @@ namespace carillon {
 namespace {
 
 bool is_name_char(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-           c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
 }
 
 } // namespace
 
 bool is_group_name(std::string_view name) noexcept {
-    return !name.empty() && name.size() <= channel_name_chars_max && std::ranges::all_of(name, is_name_char);
+    return !name.empty() && name.size() <= channel_name_chars_max &&
+           std::ranges::all_of(name, is_name_char);
 }
 
 bool is_channel_name(std::string_view name) noexcept {

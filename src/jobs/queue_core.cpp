@@ -61,12 +61,10 @@ void queue_core::tell_group(const std::string& group, const std::string& event_t
                             const job_update& update) {
     if (!services_.layer || group.empty())
         return;
-    event news(
-        event_type,
-        {{"progress", update.progress},
-         {"status", update.status},
-         {"message", update.message},
-         {"attempt", update.attempt}});
+    event news(event_type, {{"progress", update.progress},
+                            {"status", update.status},
+                            {"message", update.message},
+                            {"attempt", update.attempt}});
     if (auto sent = services_.layer->group_send(group, std::move(news)); !sent)
         log_.warning("the channel layer refused the news of a job",
                      {{"job", update.id}, {"group", group}, {"error", sent.error().message}});

@@ -3,12 +3,13 @@
 #include <cerrno>
 #include <charconv>
 #include <condition_variable>
+#include <csignal>
 #include <cstring>
 #include <mutex>
 
 #include <arpa/inet.h>
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -18,7 +19,7 @@
 
 namespace carillon::net {
 
-// --- addresses ---------------------------------------------------------------------------------------------------------
+// --- addresses -----------------------------------------------------------------------------------
 
 bool bind_address::loopback() const {
     return !path.empty() || host == "localhost" || host == "::1" || host.starts_with("127.");
@@ -29,17 +30,21 @@ result<bind_address> parse_bind_address(const std::string& text) {
     if (text.starts_with("unix:")) {
         parsed.path = text.substr(5);
         if (parsed.path.empty() || parsed.path.size() >= sizeof(sockaddr_un::sun_path))
-            return failure{errc::invalid, "'" + text + "': a unix socket needs a path of 1 to 107 characters"};
+            return failure{errc::invalid,
+                           "'" + text + "': a unix socket needs a path of 1 to 107 characters"};
         return parsed;
     }
     const auto colon = text.rfind(':');
     if (colon == std::string::npos)
-        return failure{errc::invalid, "'" + text + "' is not an address; write HOST:PORT, [::1]:PORT or unix:PATH"};
+        return failure{errc::invalid,
+                       "'" + text +
+                           "' is not an address; write HOST:PORT, [::1]:PORT or unix:PATH"};
     parsed.host = text.substr(0, colon);
     if (parsed.host.size() >= 2 && parsed.host.front() == '[' && parsed.host.back() == ']')
         parsed.host = parsed.host.substr(1, parsed.host.size() - 2);
     else if (parsed.host.find(':') != std::string::npos)
-        return failure{errc::invalid, "'" + text + "': write an IPv6 address in brackets, as in [::1]:8000"};
+        return failure{errc::invalid,
+                       "'" + text + "': write an IPv6 address in brackets, as in [::1]:8000"};
     if (parsed.host.empty())
         parsed.host = "127.0.0.1";
     const char* first = text.data() + colon + 1;
@@ -50,7 +55,7 @@ result<bind_address> parse_bind_address(const std::string& text) {
     return parsed;
 }
 
-// --- listening ---------------------------------------------------------------------------------------------------------
+// --- listening -----------------------------------------------------------------------------------
 
 namespace {
 
@@ -63,7 +68,8 @@ failure cannot_listen(const std::string& where) {
         advice = "; another program listens there: stop it or choose another address with --bind";
     if (problem == EACCES)
         advice = "; ports below 1024 and foreign folders need more rights";
-    return {errc::unavailable, "cannot listen on " + where + ": " + std::strerror(problem) + advice};
+    return {errc::unavailable,
+            "cannot listen on " + where + ": " + std::strerror(problem) + advice};
 }
 
 result<unique_fd> listen_on(const sockaddr* address, socklen_t size, const std::string& where) {
@@ -83,7 +89,7 @@ result<unique_fd> listen_on_path(const std::string& path) {
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.data(), path.size());
     const auto* generic = reinterpret_cast<const sockaddr*>(&address);
-    struct stat there{};
+    struct stat there {};
     if (::lstat(path.c_str(), &there) == 0 && S_ISSOCK(there.st_mode)) {
         unique_fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
         if (::connect(probe.get(), generic, sizeof address) != 0 && errno == ECONNREFUSED)
@@ -106,8 +112,10 @@ result<listener> listener::open(const bind_address& address) {
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
     addrinfo* found = nullptr;
-    if (::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found) != 0)
-        return failure{errc::invalid, "cannot listen on " + where + ": the host is not an address of this machine"};
+    if (::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found) !=
+        0)
+        return failure{errc::invalid, "cannot listen on " + where +
+                                          ": the host is not an address of this machine"};
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, ::freeaddrinfo);
     auto fd = listen_on(found->ai_addr, found->ai_addrlen, where);
     if (!fd)
@@ -130,11 +138,13 @@ std::string listener::name() const {
     socklen_t size = sizeof address;
     ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size);
     if (address.ss_family == AF_INET6)
-        return "[" + where_.host + "]:" + std::to_string(ntohs(reinterpret_cast<sockaddr_in6&>(address).sin6_port));
-    return where_.host + ":" + std::to_string(ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port));
+        return "[" + where_.host +
+               "]:" + std::to_string(ntohs(reinterpret_cast<sockaddr_in6&>(address).sin6_port));
+    return where_.host + ":" +
+           std::to_string(ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port));
 }
 
-// --- peers -------------------------------------------------------------------------------------------------------------
+// --- peers ---------------------------------------------------------------------------------------
 
 peer_name::peer_name(const sockaddr_storage& address) noexcept : family_(address.ss_family) {
     if (family_ == AF_INET) {
@@ -158,12 +168,13 @@ std::string peer_name::address() const {
     return text.data();
 }
 
-// --- accepting ---------------------------------------------------------------------------------------------------------
+// --- accepting -----------------------------------------------------------------------------------
 
 // One shard's share of one listening socket.
 class server::intake final : public pollable {
 public:
-    intake(server& owner, shard& home, int listening) : owner_(owner), home_(home), listening_(listening) {
+    intake(server& owner, shard& home, int listening)
+        : owner_(owner), home_(home), listening_(listening) {
         spare_ = unique_fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
         // Exclusive: a connection wakes one shard, not all.
         home_.events().watch(listening_, EPOLLIN | EPOLLEXCLUSIVE, *this);
@@ -174,7 +185,8 @@ public:
         for (int i = 0; i < batch; ++i) {
             sockaddr_storage address{};
             socklen_t size = sizeof address;
-            unique_fd fd(::accept4(listening_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+            unique_fd fd(::accept4(listening_, reinterpret_cast<sockaddr*>(&address), &size,
+                                   SOCK_NONBLOCK | SOCK_CLOEXEC));
             if (fd)
                 take(std::move(fd), peer_name(address));
             else if (errno == EMFILE || errno == ENFILE)
@@ -206,7 +218,8 @@ private:
     }
 
     static void settle_in(shard& target, unique_fd fd, const peer_name& who, const server& owner) {
-        target.adopt(std::make_unique<connection>(target, std::move(fd), owner.tls_, owner.first_protocol_(who)));
+        target.adopt(std::make_unique<connection>(target, std::move(fd), owner.tls_,
+                                                  owner.first_protocol_(who)));
     }
 
     // Out of descriptors: the spare one lets us take the connection off the queue and close it, instead of
@@ -227,10 +240,13 @@ private:
 
 server::server(std::uint32_t threads, const environment& shared, std::vector<listener> listeners,
                const tls_context* tls, protocol_factory first_protocol)
-    : shared_(shared), tls_(tls), first_protocol_(std::move(first_protocol)), listeners_(std::move(listeners)),
-      accepted_(shared.counted.add(metric_kind::counter, "carillon_connections_accepted_total", "Connections accepted")),
-      refused_(shared.counted.add(metric_kind::counter, "carillon_connections_refused_total",
-                                  "Connections closed at once: connections_max, or no descriptor left")) {
+    : shared_(shared), tls_(tls), first_protocol_(std::move(first_protocol)),
+      listeners_(std::move(listeners)),
+      accepted_(shared.counted.add(metric_kind::counter, "carillon_connections_accepted_total",
+                                   "Connections accepted")),
+      refused_(shared.counted.add(
+          metric_kind::counter, "carillon_connections_refused_total",
+          "Connections closed at once: connections_max, or no descriptor left")) {
     for (std::uint32_t i = 0; i < threads; ++i)
         shards_.push_back(std::make_unique<shard>(i, shared_));
 }
@@ -253,6 +269,8 @@ shard& server::least_loaded() const noexcept {
 }
 
 void server::start() {
+    // OpenSSL writes with write(): without this, a peer that has gone would end the whole process.
+    std::signal(SIGPIPE, SIG_IGN);
     for (auto& home : shards_)
         for (auto& listening : listeners_)
             intakes_.push_back(std::make_unique<intake>(*this, *home, listening.fd()));
@@ -279,7 +297,8 @@ struct drain {
 void report_when_empty(shard& home, const std::shared_ptr<drain>& waiting) {
     if (home.connections() == 0)
         return waiting->one_done();
-    home.events().at(now() + std::chrono::milliseconds(5), [&home, waiting] { report_when_empty(home, waiting); });
+    home.events().at(now() + std::chrono::milliseconds(5),
+                     [&home, waiting] { report_when_empty(home, waiting); });
 }
 
 } // namespace
@@ -300,7 +319,8 @@ void server::stop() {
             });
         }
         std::unique_lock lock(waiting->guard);
-        waiting->changed.wait_for(lock, shared_.limit.drain_timeout, [&] { return waiting->shards_left == 0; });
+        waiting->changed.wait_for(lock, shared_.limit.drain_timeout,
+                                  [&] { return waiting->shards_left == 0; });
         lock.unlock();
         for (auto& home : shards_)
             home->events().stop();

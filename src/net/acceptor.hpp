@@ -10,9 +10,9 @@
 
 #include <sys/socket.h>
 
-#include <carillon/base/result.hpp>
 #include "net/connection.hpp"
 #include "net/shard.hpp"
+#include <carillon/base/result.hpp>
 
 namespace carillon::net {
 
@@ -59,7 +59,8 @@ private:
 // Makes the protocol that a fresh connection speaks first. Called on the connection's shard.
 using protocol_factory = std::function<std::unique_ptr<protocol>(const peer_name&)>;
 
-// N shards, each a thread, that share the listening sockets. A shard keeps what it accepts unless another has clearly fewer connections.
+// N shards, each a thread, that share the listening sockets. A shard keeps what it accepts unless another has clearly
+// fewer connections.
 class server {
 public:
     server(std::uint32_t threads, const environment& shared, std::vector<listener> listeners,
@@ -72,9 +73,10 @@ public:
     const std::vector<listener>& listeners() const noexcept { return listeners_; }
     std::uint32_t connections() const noexcept;
 
+    // Makes the process ignore SIGPIPE.
     void start();
-    // Any thread but a shard's: stops accepting, asks every connection to finish, waits at most limits::drain_timeout, then
-    // cuts what is left and joins the threads. The second call does nothing.
+    // Any thread but a shard's: stops accepting, asks every connection to finish, waits at most limits::drain_timeout,
+    // then cuts what is left and joins the threads. The second call does nothing.
     void stop();
 
 private:

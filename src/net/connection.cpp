@@ -12,7 +12,8 @@ namespace carillon::net {
 
 void protocol::on_end_of_input() { link().end(); }
 
-connection::connection(shard& home, unique_fd socket, const tls_context* tls, std::unique_ptr<protocol> first)
+connection::connection(shard& home, unique_fd socket, const tls_context* tls,
+                       std::unique_ptr<protocol> first)
     : home_(home), stream_(std::move(socket), tls), protocol_(std::move(first)) {
     protocol_->link_ = this;
 }
@@ -21,7 +22,8 @@ connection::~connection() { home_.release_connection(); }
 
 void connection::adopt() {
     const int one = 1;
-    ::setsockopt(stream_.fd(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // fails on unix sockets, which need none
+    // fails on unix sockets, which need none
+    ::setsockopt(stream_.fd(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     last_received_ = home_.second();
     interest_ = EPOLLIN;
     home_.events().watch(stream_.fd(), interest_, *this);
@@ -51,12 +53,14 @@ void connection::flush() noexcept {
         if (written.what == stream::state::would_block) {
             if (blocked_since_ == 0)
                 blocked_since_ = std::max(home_.second(), 1u);
-            home_.remind_by(*this, static_cast<std::uint32_t>(home_.limit().outbox_soft_duration.count()));
+            home_.remind_by(*this,
+                            static_cast<std::uint32_t>(home_.limit().outbox_soft_duration.count()));
             return update_interest();
         }
         outbox_.consume(written.bytes);
         if (blocked_since_ != 0)
-            blocked_since_ = std::max(home_.second(), 1u); // it takes something: the clock starts again
+            // it takes something: the clock starts again
+            blocked_since_ = std::max(home_.second(), 1u);
     }
     flushed();
 }
@@ -152,12 +156,14 @@ void connection::read() noexcept {
         if (!finished_)
             protocol_->on_bytes(scratch.first(got.bytes));
         ++records;
-    } while (!ended_ && stream_.encrypted() && !paused_ && (records < records_max || stream_.has_buffered()));
+    } while (!ended_ && stream_.encrypted() && !paused_ &&
+             (records < records_max || stream_.has_buffered()));
 }
 
 void connection::on_due() noexcept {
     if (ended_)
-        return home_.remind(*this, 1); // a husk stays in sight of the shard until its protocol is done
+        // a husk stays in sight of the shard until its protocol is done
+        return home_.remind(*this, 1);
     const auto second = home_.second();
     const auto patience = static_cast<std::uint32_t>(home_.limit().send_timeout.count());
     if (blocked_since_ != 0 && second - blocked_since_ >= patience)

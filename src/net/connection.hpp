@@ -1,7 +1,8 @@
 // connection: one socket on one shard, the outbox in front of it, and the protocol behind it.
 //
-// Lives on its shard's thread from adoption to burial. What is pushed leaves at the end of the turn in one gathered write. A
-// connection that has ended stays as a husk while its protocol is busy (a handler waits somewhere), then both are buried.
+// Lives on its shard's thread from adoption to burial. What is pushed leaves at the end of the turn in one gathered
+// write. A connection that has ended stays as a husk while its protocol is busy (a handler waits somewhere), then both
+// are buried.
 #pragma once
 
 #include <cstddef>
@@ -10,11 +11,11 @@
 #include <span>
 #include <string>
 
-#include <carillon/base/frame.hpp>
 #include "net/outbox.hpp"
 #include "net/shard.hpp"
 #include "net/stream.hpp"
 #include "net/wheel.hpp"
+#include <carillon/base/frame.hpp>
 
 namespace carillon::net {
 
@@ -48,7 +49,8 @@ private:
 
 class connection final : public pollable, public wheel_entry {
 public:
-    connection(shard& home, unique_fd socket, const tls_context* tls, std::unique_ptr<protocol> first);
+    connection(shard& home, unique_fd socket, const tls_context* tls,
+               std::unique_ptr<protocol> first);
     ~connection();
 
     shard& home() const noexcept { return home_; }
@@ -59,7 +61,8 @@ public:
     // Forgets what waits, except the rest of a frame of which a part has left.
     void drop_unsent() noexcept { outbox_.drop_unsent(stream_.promised_bytes()); }
 
-    // The seconds of the shard's clock when bytes last arrived, and when the peer stopped taking ours (0: it takes them).
+    // The seconds of the shard's clock when bytes last arrived, and when the peer stopped taking ours (0: it takes
+    // them).
     std::uint32_t last_received() const noexcept { return last_received_; }
     std::uint32_t blocked_since() const noexcept { return blocked_since_; }
 
@@ -70,8 +73,8 @@ public:
     bool reading_paused() const noexcept { return paused_; }
     void remind_in(std::uint32_t seconds) { home_.remind(*this, seconds); }
 
-    // Sends what is queued, then ends. `linger` waits for the peer's end first and discards what it still sends, so that a reset does
-    // not overtake the answer (RFC 9112 9.6).
+    // Sends what is queued, then ends. `linger` waits for the peer's end first and discards what it still sends, so
+    // that a reset does not overtake the answer (RFC 9112 9.6).
     void close_after_flush(bool linger);
     // Ends now; what is queued is lost.
     void end() noexcept;
@@ -106,8 +109,9 @@ private:
     bool dirty_ = false;
     bool paused_ = false;
     bool report_drained_ = false;
-    bool peer_finished_ = false; // it was seen while reading was paused; what came before is still to be read
-    bool input_over_ = false;    // the peer has said that it sends no more, and all was read
+    // it was seen while reading was paused; what came before is still to be read
+    bool peer_finished_ = false;
+    bool input_over_ = false; // the peer has said that it sends no more, and all was read
     bool closing_ = false;
     bool linger_ = false;
     bool finished_ = false;

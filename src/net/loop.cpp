@@ -25,7 +25,8 @@ unique_fd::~unique_fd() {
 
 int unique_fd::release() noexcept { return std::exchange(fd_, -1); }
 
-loop::loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wakeup_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+loop::loop()
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wakeup_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     if (!epoll_ || !wakeup_)
         throw std::system_error(errno, std::generic_category(), "event loop");
     // Edge-triggered, so that a wake-up need not be read back: one system call less on each.
@@ -100,7 +101,8 @@ void loop::take_inbox() {
         taken_.swap(inbox_);
     }
     for (auto& work : taken_)
-        std::exchange(work, nullptr)->run(); // what it owns goes with it: an event gives its place in a channel back
+        // what it owns goes with it: an event gives its place in a channel back
+        std::exchange(work, nullptr)->run();
     taken_.clear();
 }
 
@@ -132,7 +134,8 @@ int loop::wait_milliseconds() const noexcept {
 }
 
 std::span<epoll_event> loop::wait(std::span<epoll_event> into, int milliseconds) {
-    const int ready = ::epoll_wait(epoll_.get(), into.data(), static_cast<int>(into.size()), milliseconds);
+    const int ready =
+        ::epoll_wait(epoll_.get(), into.data(), static_cast<int>(into.size()), milliseconds);
     CARILLON_ASSERT(ready >= 0 || errno == EINTR, "epoll_wait on an open descriptor");
     return into.first(static_cast<std::size_t>(std::max(ready, 0)));
 }

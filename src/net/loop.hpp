@@ -1,7 +1,7 @@
 // loop: one thread's event loop over epoll. Readiness of descriptors, work from other threads, timers.
 //
-// A turn is: wait, serve what is ready, take the inbox, fire timers, then the end of the turn, where everything that was put off
-// (flushing, burying) happens once. docs/decisions/0001-own-event-loop.md says why this is not Asio.
+// A turn is: wait, serve what is ready, take the inbox, fire timers, then the end of the turn, where everything that
+// was put off (flushing, burying) happens once. docs/decisions/0001-own-event-loop.md says why this is not Asio.
 #pragma once
 
 #include <atomic>
@@ -82,10 +82,11 @@ public:
 
     // Called at the end of each turn; the one handler is set before run(). It may post more local work.
     void on_turn_end(std::function<void()> work) { turn_end_ = std::move(work); }
-    // Asked before the turn's end: true to look first, without waiting, for what arrived meanwhile and to serve it in the
-    // same turn. At most looks_max times a turn.
+    // Asked before the turn's end: true to look first, without waiting, for what arrived meanwhile and to serve it in
+    // the same turn. At most looks_max times a turn.
     void on_look_again(std::function<bool()> wanted) { look_again_ = std::move(wanted); }
-    // Work for this turn's end or, when called at the end, for the next turn at once. So is what work defers again and again.
+    // Work for this turn's end or, when called at the end, for the next turn at once. So is what work defers again and
+    // again.
     void defer(std::unique_ptr<posted> work);
     template <class F>
     void defer(F work) {

@@ -11,8 +11,8 @@
 
 namespace carillon::net {
 
-// A queue of frames with a position in the first. Two frames fit without a heap allocation; more memory is given back as
-// soon as all is sent. Not thread-safe.
+// A queue of frames with a position in the first. Two frames fit without a heap allocation; more memory is given back
+// as soon as all is sent. Not thread-safe.
 class outbox {
 public:
     static constexpr std::size_t gather_max = 64; // pieces in one write
@@ -36,7 +36,9 @@ public:
 
 private:
     static constexpr std::uint32_t inline_slots = 2;
-    shared_frame& at(std::uint32_t i) const noexcept { return slots_[(head_ + i) & (capacity_ - 1)]; }
+    shared_frame& at(std::uint32_t i) const noexcept {
+        return slots_[(head_ + i) & (capacity_ - 1)];
+    }
     void grow();
     void give_back() noexcept;
 

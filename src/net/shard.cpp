@@ -14,7 +14,8 @@ shard::shard(std::uint32_t index, const environment& shared)
     : index_(index), shared_(shared), started_(now()),
       scratch_(std::make_unique_for_overwrite<std::byte[]>(scratch_bytes)) {
     loop_.on_turn_end([this] { end_turn(); });
-    constexpr std::size_t many = 64; // connections to flush: below it a second look costs more than it gathers
+    // connections to flush: below it a second look costs more than it gathers
+    constexpr std::size_t many = 64;
     loop_.on_look_again([this] {
         send_outgoing();
         return dirty_.size() >= many;
@@ -34,7 +35,8 @@ shard* shard::current() noexcept { return here; }
 void shard::adopt(std::unique_ptr<connection> newcomer) {
     if (!ticking_)
         tick(); // the clock stood while nobody was here; the newcomer's time starts now
-    auto* live = newcomer.release(); // the wheel and the loop know it from here on; end_turn() buries it
+    // the wheel and the loop know it from here on; end_turn() buries it
+    auto* live = newcomer.release();
     try {
         live->adopt();
     } catch (const std::exception&) { // no memory in the kernel for one more watched descriptor
@@ -98,7 +100,8 @@ void shard::end_turn() {
     for (std::size_t i = 0; i < dirty_.size(); ++i)
         dirty_[i]->flush();
     dirty_.clear();
-    send_outgoing(); // what those that ended here said to other shards; nothing else may wake this one again
+    // what those that ended here said to other shards; nothing else may wake this one again
+    send_outgoing();
     for (auto* dead : dead_) {
         std::erase(rereads_, dead);
         delete dead;

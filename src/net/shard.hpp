@@ -1,4 +1,5 @@
-// shard: a thread with its loop, its connections and what they share. Nothing here is thread-safe but post() and the counts.
+// shard: a thread with its loop, its connections and what they share. Nothing here is thread-safe but post() and the
+// counts.
 #pragma once
 
 #include <array>
@@ -9,12 +10,12 @@
 #include <span>
 #include <vector>
 
-#include <carillon/base/limits.hpp>
-#include <carillon/base/log.hpp>
-#include <carillon/base/metrics.hpp>
 #include "net/blocking_pool.hpp"
 #include "net/loop.hpp"
 #include "net/wheel.hpp"
+#include <carillon/base/limits.hpp>
+#include <carillon/base/log.hpp>
+#include <carillon/base/metrics.hpp>
 
 namespace carillon::net {
 
@@ -47,7 +48,8 @@ public:
     // --- for connections ---
     void adopt(std::unique_ptr<connection> newcomer);
     void remind(connection& who, std::uint32_t after_seconds);
-    void remind_by(connection& who, std::uint32_t after_seconds); // unless that comes earlier anyway
+    // unless that comes earlier anyway
+    void remind_by(connection& who, std::uint32_t after_seconds);
     void mark_dirty(connection& who) { dirty_.push_back(&who); }
     // Hands work to another shard at the end of this turn: one wake-up for all that gathered.
     void post_later(shard& other, std::unique_ptr<posted> work);

@@ -24,7 +24,8 @@ std::string openssl_reason() {
 
 } // namespace
 
-result<tls_context> tls_context::load(const std::string& certificate_file, const std::string& key_file) {
+result<tls_context> tls_context::load(const std::string& certificate_file,
+                                      const std::string& key_file) {
     tls_context made(SSL_CTX_new(TLS_server_method()));
     SSL_CTX_set_min_proto_version(made.context_, TLS1_2_VERSION);
     SSL_CTX_set_options(made.context_, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
@@ -33,11 +34,14 @@ result<tls_context> tls_context::load(const std::string& certificate_file, const
     SSL_CTX_set_mode(made.context_, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (SSL_CTX_use_certificate_chain_file(made.context_, certificate_file.c_str()) != 1)
-        return failure{errc::invalid, "the TLS certificate " + certificate_file + " cannot be used: " + openssl_reason()};
+        return failure{errc::invalid, "the TLS certificate " + certificate_file +
+                                          " cannot be used: " + openssl_reason()};
     if (SSL_CTX_use_PrivateKey_file(made.context_, key_file.c_str(), SSL_FILETYPE_PEM) != 1)
-        return failure{errc::invalid, "the TLS key " + key_file + " cannot be used: " + openssl_reason()};
+        return failure{errc::invalid,
+                       "the TLS key " + key_file + " cannot be used: " + openssl_reason()};
     if (SSL_CTX_check_private_key(made.context_) != 1)
-        return failure{errc::invalid, "the TLS key " + key_file + " does not belong to " + certificate_file};
+        return failure{errc::invalid,
+                       "the TLS key " + key_file + " does not belong to " + certificate_file};
     return made;
 }
 

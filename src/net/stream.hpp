@@ -7,8 +7,8 @@
 
 #include <sys/uio.h>
 
-#include <carillon/base/result.hpp>
 #include "net/loop.hpp"
+#include <carillon/base/result.hpp>
 
 using SSL = struct ssl_st;
 using SSL_CTX = struct ssl_ctx_st;
@@ -19,7 +19,8 @@ namespace carillon::net {
 class tls_context {
 public:
     // PEM files: the certificate with its chain, and the private key. The failure says which file is wrong, and why.
-    static result<tls_context> load(const std::string& certificate_file, const std::string& key_file);
+    static result<tls_context> load(const std::string& certificate_file,
+                                    const std::string& key_file);
     tls_context(tls_context&& other) noexcept;
     ~tls_context();
     SSL* new_session(int fd) const;

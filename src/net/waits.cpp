@@ -1,7 +1,7 @@
 #include <carillon/net/waits.hpp>
 
-#include <carillon/base/error.hpp>
 #include "net/shard.hpp"
+#include <carillon/base/error.hpp>
 
 namespace carillon {
 

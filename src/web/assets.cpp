@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include <carillon/base/assert.hpp>
 #include "web/static_content.hpp"
 #include "wire/http/target.hpp"
+#include <carillon/base/assert.hpp>
 
 namespace carillon {
 
@@ -12,16 +12,19 @@ namespace {
 
 constexpr std::string_view demo_placeholder = "__CARILLON_DEMO__";
 // Everything comes from the site itself; styles may stand in the markup because React writes them there.
-constexpr std::string_view page_policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-                                         "connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; "
-                                         "form-action 'self'; frame-ancestors 'none'";
+constexpr std::string_view page_policy =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'";
 
 response page(const asset& source, bool demo) {
     std::string html(as_text(source.content));
     if (const auto at = html.find(demo_placeholder); at != std::string::npos)
         html.replace(at, demo_placeholder.size(), demo ? "1" : "0");
     response answer;
-    answer.with("Content-Type", source.content_type).with("Cache-Control", "no-cache").with("Vary", "Accept");
+    answer.with("Content-Type", source.content_type)
+        .with("Cache-Control", "no-cache")
+        .with("Vary", "Accept");
     answer.with("Content-Security-Policy", page_policy);
     answer.body = std::move(html);
     return answer;
@@ -40,16 +43,19 @@ struct prepared_asset {
         there.content_type = source->content_type;
         there.etag = source->etag;
         if (small)
-            there.etag.insert(there.etag.size() - 1, "-gz"); // another encoding is another representation
-        there.cache_control = source->immutable ? "public, max-age=31536000, immutable" : "no-cache";
+            // another encoding is another representation
+            there.etag.insert(there.etag.size() - 1, "-gz");
+        there.cache_control =
+            source->immutable ? "public, max-age=31536000, immutable" : "no-cache";
         there.size_bytes = frame.size();
         there.gzipped = small;
         there.varies = static_cast<bool>(gzip);
         auto part = web::select_part(asked, there);
         if (part.with_body)
-            part.answer.shared_body = part.size_bytes == frame.size()
-                                          ? frame
-                                          : shared_frame::copy_of(frame.view().subspan(part.first, part.size_bytes));
+            part.answer.shared_body =
+                part.size_bytes == frame.size()
+                    ? frame
+                    : shared_frame::copy_of(frame.view().subspan(part.first, part.size_bytes));
         return std::move(part.answer);
     }
 };

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "web/ws_session.hpp"
 #include <carillon/net/waits.hpp>
 #include <carillon/wire/json.hpp>
-#include "web/ws_session.hpp"
 
 namespace carillon {
 

@@ -17,11 +17,24 @@ namespace {
 
 std::string type_of(const std::filesystem::path& file) {
     static const std::map<std::string, std::string, std::less<>> known{
-        {".html", "text/html; charset=utf-8"}, {".css", "text/css; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"},
-        {".mjs", "text/javascript; charset=utf-8"}, {".json", "application/json"}, {".txt", "text/plain; charset=utf-8"},
-        {".csv", "text/csv; charset=utf-8"}, {".svg", "image/svg+xml"}, {".png", "image/png"}, {".jpg", "image/jpeg"},
-        {".jpeg", "image/jpeg"}, {".gif", "image/gif"}, {".webp", "image/webp"}, {".ico", "image/x-icon"},
-        {".woff2", "font/woff2"}, {".pdf", "application/pdf"}, {".wasm", "application/wasm"}, {".map", "application/json"}};
+        {".html", "text/html; charset=utf-8"},
+        {".css", "text/css; charset=utf-8"},
+        {".js", "text/javascript; charset=utf-8"},
+        {".mjs", "text/javascript; charset=utf-8"},
+        {".json", "application/json"},
+        {".txt", "text/plain; charset=utf-8"},
+        {".csv", "text/csv; charset=utf-8"},
+        {".svg", "image/svg+xml"},
+        {".png", "image/png"},
+        {".jpg", "image/jpeg"},
+        {".jpeg", "image/jpeg"},
+        {".gif", "image/gif"},
+        {".webp", "image/webp"},
+        {".ico", "image/x-icon"},
+        {".woff2", "font/woff2"},
+        {".pdf", "application/pdf"},
+        {".wasm", "application/wasm"},
+        {".map", "application/json"}};
     const auto found = known.find(web::lower(file.extension().string()));
     return found == known.end() ? "application/octet-stream" : found->second;
 }
@@ -48,14 +61,15 @@ bool inside(const std::filesystem::path& folder, const std::filesystem::path& fi
     const auto real_file = std::filesystem::canonical(file, problem);
     if (problem)
         return false;
-    const auto [end, ignored] = std::mismatch(real_folder.begin(), real_folder.end(), real_file.begin(), real_file.end());
+    const auto [end, ignored] =
+        std::mismatch(real_folder.begin(), real_folder.end(), real_file.begin(), real_file.end());
     return end == real_folder.end();
 }
 
 response serve_file(const std::filesystem::path& folder, const request& asked) {
     const auto relative = sound_path(asked.kwarg("path"));
     auto file = relative ? folder / *relative : folder;
-    struct stat about{};
+    struct stat about {};
     if (!relative || !regular_file(file, about) || !inside(folder, file))
         throw error(errc::not_found, "there is no such file");
     web::representation there;
@@ -63,7 +77,7 @@ response serve_file(const std::filesystem::path& folder, const request& asked) {
     // A file compressed beforehand, as build tools leave it beside the original.
     auto compressed = file;
     compressed += ".gz";
-    struct stat about_compressed{};
+    struct stat about_compressed {};
     there.varies = regular_file(compressed, about_compressed) && inside(folder, compressed);
     if (there.varies && wire::http::accepts_gzip(asked.header("accept-encoding"))) {
         there.gzipped = true;
@@ -71,8 +85,8 @@ response serve_file(const std::filesystem::path& folder, const request& asked) {
         about = about_compressed;
     }
     there.size_bytes = static_cast<std::uint64_t>(about.st_size);
-    there.etag = fmt::format("\"{:x}-{:x}{:x}{}\"", there.size_bytes, about.st_mtim.tv_sec, about.st_mtim.tv_nsec,
-                             there.gzipped ? "-gz" : "");
+    there.etag = fmt::format("\"{:x}-{:x}{:x}{}\"", there.size_bytes, about.st_mtim.tv_sec,
+                             about.st_mtim.tv_nsec, there.gzipped ? "-gz" : "");
     there.last_modified = wire::http::http_date(about.st_mtim.tv_sec);
     there.cache_control = "no-cache";
     auto part = web::select_part(asked, there);
@@ -88,7 +102,9 @@ response serve_file(const std::filesystem::path& folder, const request& asked) {
 
 route files(std::string path_prefix, std::string folder) {
     return get(path_prefix + "<path:path>",
-               on_thread([folder = std::filesystem::path(std::move(folder))](request& asked) { return serve_file(folder, asked); }));
+               on_thread([folder = std::filesystem::path(std::move(folder))](request& asked) {
+                   return serve_file(folder, asked);
+               }));
 }
 
 } // namespace carillon

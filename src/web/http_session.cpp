@@ -7,12 +7,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <carillon/net/waits.hpp>
 #include "web/text.hpp"
 #include "web/ws_session.hpp"
 #include "wire/http/response.hpp"
 #include "wire/http/target.hpp"
 #include "wire/ws/handshake.hpp"
+#include <carillon/net/waits.hpp>
 
 namespace carillon::web {
 
@@ -20,10 +20,13 @@ namespace {
 
 // What Django's SecurityMiddleware and clickjacking protection send, for every answer that does not say otherwise.
 constexpr std::pair<std::string_view, std::string_view> safe_headers[] = {
-    {"X-Content-Type-Options", "nosniff"}, {"Referrer-Policy", "same-origin"}, {"X-Frame-Options", "DENY"}};
+    {"X-Content-Type-Options", "nosniff"},
+    {"Referrer-Policy", "same-origin"},
+    {"X-Frame-Options", "DENY"}};
 
 // What this session alone may say about its answers.
-constexpr std::string_view own_headers[] = {"Content-Length", "Transfer-Encoding", "Connection", "Date"};
+constexpr std::string_view own_headers[] = {"Content-Length", "Transfer-Encoding", "Connection",
+                                            "Date"};
 
 errc code_of_status(int status) noexcept {
     switch (status) {
@@ -45,18 +48,21 @@ response answer_for(std::exception_ptr thrown, const request& asked, logger& log
     } catch (const error& known) {
         if (known.code() != errc::internal && known.code() != errc::corrupt)
             return error_response(known.code(), known.what());
-        log.error("a handler failed", {{"method", asked.method}, {"path", asked.path}, {"error", known.what()}});
+        log.error("a handler failed",
+                  {{"method", asked.method}, {"path", asked.path}, {"error", known.what()}});
     } catch (const std::exception& unknown) {
-        log.error("a handler failed", {{"method", asked.method}, {"path", asked.path}, {"error", unknown.what()}});
+        log.error("a handler failed",
+                  {{"method", asked.method}, {"path", asked.path}, {"error", unknown.what()}});
     } catch (...) {
         log.error("a handler failed", {{"method", asked.method}, {"path", asked.path}});
     }
-    return error_response(errc::internal, "the server failed to handle this request; its log says why");
+    return error_response(errc::internal,
+                          "the server failed to handle this request; its log says why");
 }
 
 } // namespace
 
-// --- bytes in ----------------------------------------------------------------------------------------------------------
+// --- bytes in ------------------------------------------------------------------------------------
 
 void http_session::on_bytes(std::span<std::byte> received) {
     if (deaf_ || closing_)
@@ -76,8 +82,8 @@ void http_session::hold(bytes_view rest) {
 
 void http_session::consume(bytes_view& rest) {
     if (!parser_)
-        parser_ = std::make_unique<wire::http::request_parser>(
-            wire::http::request_parser::limits{site_.limit.head_bytes_max, site_.limit.headers_max, 0});
+        parser_ = std::make_unique<wire::http::request_parser>(wire::http::request_parser::limits{
+            site_.limit.head_bytes_max, site_.limit.headers_max, 0});
     while (!closing_ && !upgraded_ && (!exchange_ || exchange_->reading)) {
         if (!exchange_ && choked())
             return;
@@ -101,13 +107,14 @@ void http_session::consume(bytes_view& rest) {
     }
 }
 
-// Whether answers wait for a peer that does not take them: then its next requests wait too, or they would cost memory without
-// end.
+// Whether answers wait for a peer that does not take them: then its next requests wait too, or they would cost memory
+// without end.
 bool http_session::choked() {
     if (link().pending_bytes() <= site_.limit.outbox_bytes_soft)
         return false;
     link().flush();
-    choked_ = !gone_ && link().pending_bytes() > site_.limit.outbox_bytes_soft; // on_drained() will come
+    // on_drained() will come
+    choked_ = !gone_ && link().pending_bytes() > site_.limit.outbox_bytes_soft;
     return choked_ || gone_;
 }
 
@@ -128,7 +135,8 @@ bool http_session::begin_exchange(bytes_view& rest) {
     const auto announced = head.content_length.value_or(0);
     parser_->limit_body(site_.limit.body_bytes_max);
     const char* why = "";
-    auto described = site_.describe(std::move(head), link().encrypted(), peer_.address(), peer_.port(), why);
+    auto described =
+        site_.describe(std::move(head), link().encrypted(), peer_.address(), peer_.port(), why);
     if (!described) {
         decide(error_response(errc::bad_request, why));
         return true;
@@ -152,11 +160,13 @@ bool http_session::begin_exchange(bytes_view& rest) {
     }
     now_on.matched = match.found;
     now_on.asked.url_kwargs = std::move(match.kwargs);
-    if ((changes_state(now_on.asked.method) || match.found->changes_state_) && site::asked_by_other_site(now_on.asked)) {
+    if ((changes_state(now_on.asked.method) || match.found->changes_state_) &&
+        site::asked_by_other_site(now_on.asked)) {
         decide(error_response(errc::forbidden, "a page of another site may not ask for this"));
         return true;
     }
-    const auto body_bytes_max = match.found->body_bytes_max_ ? match.found->body_bytes_max_ : site_.limit.body_bytes_max;
+    const auto body_bytes_max =
+        match.found->body_bytes_max_ ? match.found->body_bytes_max_ : site_.limit.body_bytes_max;
     if (announced > body_bytes_max) {
         decide(error_response(errc::too_large, "the body is larger than this address takes"));
         return true;
@@ -165,7 +175,8 @@ bool http_session::begin_exchange(bytes_view& rest) {
     if (now_on.has_body && expects_continue)
         link().push(shared_frame::copy_of("HTTP/1.1 100 Continue\r\n\r\n"));
     if (match.found->streams_) {
-        now_on.stream = std::make_unique<streamed_body>(announced, [this] { link().pause_reading(false); });
+        now_on.stream =
+            std::make_unique<streamed_body>(announced, [this] { link().pause_reading(false); });
         now_on.asked.stream = now_on.stream.get();
         if (now_on.has_body)
             start_handler();
@@ -173,8 +184,8 @@ bool http_session::begin_exchange(bytes_view& rest) {
     return true;
 }
 
-// An answer that needs no handler. One that leaves a body unread closes the connection: reading on would let anybody send
-// without end.
+// An answer that needs no handler. One that leaves a body unread closes the connection: reading on would let anybody
+// send without end.
 void http_session::decide(response answer) {
     exchange_->answer = std::move(answer);
     exchange_->decided = true;
@@ -201,21 +212,24 @@ void http_session::upgrade(wire::http::request_head&& head, bytes_view rest) {
         return refused(std::move(answer));
     }
     const char* why = "";
-    auto described = site_.describe(std::move(head), link().encrypted(), peer_.address(), peer_.port(), why);
+    auto described =
+        site_.describe(std::move(head), link().encrypted(), peer_.address(), peer_.port(), why);
     if (!described)
         return refused(error_response(errc::bad_request, why));
     auto match = site_.match("", described->path);
     if (!match.found)
         return refused(error_response(errc::not_found, "there is no WebSocket at this address"));
     if (!match.found->any_origin_ && !site_.origin_allowed(*described))
-        return refused(error_response(errc::forbidden, "the Origin header must name an allowed host of this site"));
+        return refused(error_response(errc::forbidden,
+                                      "the Origin header must name an allowed host of this site"));
     described->url_kwargs = std::move(match.kwargs);
     described->subprotocols = offered.subprotocols;
     exchange_->asked.method = "GET";
     exchange_->asked.path = described->path;
     std::unique_ptr<ws_session> next;
     try {
-        next = std::make_unique<ws_session>(site_, *match.found, *std::move(described), std::move(offered));
+        next = std::make_unique<ws_session>(site_, *match.found, *std::move(described),
+                                            std::move(offered));
     } catch (...) { // the consumer's own constructor
         return refused(answer_for(std::current_exception(), exchange_->asked, site_.log));
     }
@@ -263,7 +277,7 @@ void http_session::refuse(int status, const char* why) {
     finish_exchange();
 }
 
-// --- handlers and answers ----------------------------------------------------------------------------------------------
+// --- handlers and answers ------------------------------------------------------------------------
 
 void http_session::start_handler() {
     busy_ = true;
@@ -295,7 +309,8 @@ task<> http_session::serve() {
     try {
         co_await send_file(present.answer);
     } catch (const std::exception& wrong) {
-        site_.log.error("a file could not be sent whole", {{"path", present.answer.file_path}, {"error", wrong.what()}});
+        site_.log.error("a file could not be sent whole",
+                        {{"path", present.answer.file_path}, {"error", wrong.what()}});
         link().end(); // the announced length cannot be kept: only a cut tells the client
     }
 }
@@ -331,7 +346,8 @@ void http_session::go_on_with_held() {
 }
 
 bool http_session::must_close() const noexcept {
-    return stopping_ || input_ended_ || !exchange_->keep_alive || (exchange_->reading && exchange_->has_body);
+    return stopping_ || input_ended_ || !exchange_->keep_alive ||
+           (exchange_->reading && exchange_->has_body);
 }
 
 void http_session::write_head_and_body(const response& answer, bool with_file) {
@@ -342,10 +358,12 @@ void http_session::write_head_and_body(const response& answer, bool with_file) {
         site_.counters.request_errors.add();
     wire::http::response_head head;
     head.status = answer.status;
-    head.keep_alive = present.keep_alive = !must_close(); // what is said here is kept, whatever arrives meanwhile
+    // what is said here is kept, whatever arrives meanwhile
+    head.keep_alive = present.keep_alive = !must_close();
     head.headers.reserve(answer.headers.size() + std::size(safe_headers));
     for (const auto& [name, content] : answer.headers)
-        if (std::ranges::none_of(own_headers, [&](std::string_view own) { return equal_ignoring_case(own, name); }))
+        if (std::ranges::none_of(
+                own_headers, [&](std::string_view own) { return equal_ignoring_case(own, name); }))
             head.headers.push_back({name, content});
     for (const auto& [name, content] : safe_headers)
         if (!answer.has(name))
@@ -365,13 +383,16 @@ void http_session::write_head_and_body(const response& answer, bool with_file) {
         link().push(shared_frame::copy_of(as_bytes(text), send_body ? body : bytes_view{}));
     }
     if (site_.log.enabled(log_level::debug)) // else not even the fields are made
-        site_.log.debug("request", {{"method", present.asked.method}, {"path", present.asked.path}, {"status", answer.status}});
+        site_.log.debug("request", {{"method", present.asked.method},
+                                    {"path", present.asked.path},
+                                    {"status", answer.status}});
 }
 
 namespace {
 
 // The file stays open between its parts: another one of the same name must not be mixed in.
-bytes read_part(net::unique_fd& fd, const std::string& path, std::uint64_t offset, std::size_t size) {
+bytes read_part(net::unique_fd& fd, const std::string& path, std::uint64_t offset,
+                std::size_t size) {
     if (!fd)
         fd = net::unique_fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     bytes part(size);
@@ -389,7 +410,9 @@ task<> http_session::send_file(const response& answer) {
     constexpr std::uint64_t piece_bytes = 256 * 1024;
     struct drained {
         http_session& self;
-        bool await_ready() const noexcept { return self.gone_ || self.link().pending_bytes() < piece_bytes; }
+        bool await_ready() const noexcept {
+            return self.gone_ || self.link().pending_bytes() < piece_bytes;
+        }
         void await_suspend(std::coroutine_handle<> h) noexcept {
             self.draining_ = h;
             self.link().report_drained(); // the kernel may take all at once
@@ -401,7 +424,8 @@ task<> http_session::send_file(const response& answer) {
     const auto end = answer.file_offset + answer.file_bytes;
     while (offset < end && !gone_) {
         const auto size = static_cast<std::size_t>(std::min(piece_bytes, end - offset));
-        auto reading = blocking([&fd, &answer, offset, size] { return read_part(fd, answer.file_path, offset, size); });
+        auto reading = blocking(
+            [&fd, &answer, offset, size] { return read_part(fd, answer.file_path, offset, size); });
         const auto part = co_await reading;
         if (gone_)
             co_return;
@@ -435,7 +459,7 @@ void http_session::finish_exchange() {
     link().remind_in(static_cast<std::uint32_t>(site_.limit.keep_alive_timeout.count()));
 }
 
-// --- the rest of life --------------------------------------------------------------------------------------------------
+// --- the rest of life ----------------------------------------------------------------------------
 
 void http_session::on_end_of_input() {
     input_ended_ = true;
@@ -450,7 +474,9 @@ void http_session::on_end_of_input() {
 }
 
 std::uint32_t http_session::on_reminder() {
-    const auto seconds = [](std::chrono::seconds time) { return static_cast<std::uint32_t>(time.count()); };
+    const auto seconds = [](std::chrono::seconds time) {
+        return static_cast<std::uint32_t>(time.count());
+    };
     const auto second = link().home().second();
     const auto heard = link().last_received();
     if (exchange_ && exchange_->reading) {
@@ -473,7 +499,8 @@ std::uint32_t http_session::on_reminder() {
         return patience;
     }
     parser_.reset(); // a silent connection owns no parser
-    const auto patience = seconds(served_any_ ? site_.limit.keep_alive_timeout : site_.limit.handshake_timeout);
+    const auto patience =
+        seconds(served_any_ ? site_.limit.keep_alive_timeout : site_.limit.handshake_timeout);
     if (link().pending_bytes() > 0)
         return patience; // a slow reader is send_timeout's business
     const auto silent = second - std::max(heard, idle_since_);

@@ -1,6 +1,8 @@
-// http_session: the HTTP/1.1 side of a connection: requests one after the other, handlers, answers, and the way over to WebSocket.
+// http_session: the HTTP/1.1 side of a connection: requests one after the other, handlers, answers, and the way over to
+// WebSocket.
 //
-// Lives on its shard's thread. Pipelined requests are answered in order; while one is handled, the connection is not read.
+// Lives on its shard's thread. Pipelined requests are answered in order; while one is handled, the connection is not
+// read.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +10,14 @@
 #include <span>
 #include <string>
 
-#include <carillon/base/task.hpp>
-#include <carillon/web/request.hpp>
-#include <carillon/web/response.hpp>
 #include "net/acceptor.hpp"
 #include "net/connection.hpp"
 #include "web/site.hpp"
 #include "web/streamed_body.hpp"
 #include "wire/http/request.hpp"
+#include <carillon/base/task.hpp>
+#include <carillon/web/request.hpp>
+#include <carillon/web/response.hpp>
 
 namespace carillon::web {
 
@@ -37,9 +39,9 @@ private:
         const route* matched = nullptr;
         bool keep_alive = true;
         bool has_body = false;
-        bool reading = true;    // the request is not whole yet
-        bool answered = false;  // the answer was written
-        bool decided = false;   // `answer` was made without a handler
+        bool reading = true;   // the request is not whole yet
+        bool answered = false; // the answer was written
+        bool decided = false;  // `answer` was made without a handler
         response answer;
         std::unique_ptr<streamed_body> stream;
     };

@@ -31,7 +31,8 @@ std::size_t uuid_length(std::string_view text) noexcept {
 }
 
 // Python's named groups as ECMAScript's plain ones, and which number each name has.
-std::string without_names(const std::string& expression, std::vector<std::pair<std::string, std::size_t>>& names) {
+std::string without_names(const std::string& expression,
+                          std::vector<std::pair<std::string, std::size_t>>& names) {
     std::string plain;
     std::size_t groups = 0;
     bool in_class = false;
@@ -51,7 +52,8 @@ std::string without_names(const std::string& expression, std::vector<std::pair<s
             if (named) {
                 const auto end = expression.find('>', i);
                 if (end == std::string::npos)
-                    throw error(errc::invalid, "the name of a group in '" + expression + "' has no end");
+                    throw error(errc::invalid,
+                                "the name of a group in '" + expression + "' has no end");
                 names.emplace_back(expression.substr(i + 4, end - i - 4), groups);
                 i = end;
             }
@@ -69,7 +71,8 @@ pattern::pattern(const url_pattern& source) : text_(source.text) {
         try {
             made.expression = std::regex(plain, std::regex::ECMAScript | std::regex::optimize);
         } catch (const std::regex_error& wrong) {
-            throw error(errc::invalid, fmt::format("the route '{}' is no regular expression: {}", text_, wrong.what()));
+            throw error(errc::invalid, fmt::format("the route '{}' is no regular expression: {}",
+                                                   text_, wrong.what()));
         }
         regex_ = std::move(made);
         return;
@@ -98,12 +101,15 @@ void pattern::add_converter(std::string_view inside) {
                                                            {"slug", kind::slug},
                                                            {"uuid", kind::uuid},
                                                            {"path", kind::rest}};
-    const auto* found = std::ranges::find(known, converter, &std::pair<std::string_view, kind>::first);
+    const auto* found =
+        std::ranges::find(known, converter, &std::pair<std::string_view, kind>::first);
     if (found == std::end(known))
-        throw error(errc::invalid, fmt::format("the route '{}' names an unknown converter: {}", text_, converter));
+        throw error(errc::invalid,
+                    fmt::format("the route '{}' names an unknown converter: {}", text_, converter));
     for (const auto& earlier : parts_)
         if (earlier.what != kind::literal && earlier.content == name)
-            throw error(errc::invalid, fmt::format("the route '{}' captures {} twice", text_, name));
+            throw error(errc::invalid,
+                        fmt::format("the route '{}' captures {} twice", text_, name));
     parts_.push_back({found->second, name});
 }
 
@@ -123,12 +129,14 @@ std::size_t pattern::longest(kind what, std::string_view rest) noexcept {
 }
 
 // Greedy with backtracking, as the regular expressions that Django makes of its converters.
-bool pattern::match_from(std::size_t index, std::string_view rest, name_value_list& captured) const {
+bool pattern::match_from(std::size_t index, std::string_view rest,
+                         name_value_list& captured) const {
     if (index == parts_.size())
         return rest.empty();
     const auto& here = parts_[index];
     if (here.what == kind::literal)
-        return rest.starts_with(here.content) && match_from(index + 1, rest.substr(here.content.size()), captured);
+        return rest.starts_with(here.content) &&
+               match_from(index + 1, rest.substr(here.content.size()), captured);
     const auto shortest = here.what == kind::uuid ? longest(here.what, rest) : std::size_t{1};
     for (auto length = longest(here.what, rest); length >= shortest && length > 0; --length) {
         captured.emplace_back(here.content, rest.substr(0, length));

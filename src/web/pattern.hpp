@@ -1,4 +1,5 @@
-// pattern: a route's path pattern, compiled, and what it captures. Django's converters (django.urls.converters) and its rules.
+// pattern: a route's path pattern, compiled, and what it captures. Django's converters (django.urls.converters) and its
+// rules.
 #pragma once
 
 #include <optional>

@@ -1,7 +1,7 @@
 #include <carillon/web/response.hpp>
 
-#include <carillon/wire/json.hpp>
 #include "web/text.hpp"
+#include <carillon/wire/json.hpp>
 
 namespace carillon {
 

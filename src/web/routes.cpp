@@ -8,7 +8,8 @@ namespace {
 
 task<response> answered(response made) { co_return std::move(made); }
 
-task<response> on_a_thread(std::shared_ptr<std::function<response(request&)>> call, request& asked) {
+task<response> on_a_thread(std::shared_ptr<std::function<response(request&)>> call,
+                           request& asked) {
     auto work = blocking([&call, &asked] { return (*call)(asked); });
     co_return co_await work;
 }

@@ -5,11 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "web/text.hpp"
+#include "wire/http/target.hpp"
 #include <carillon/base/assert.hpp>
 #include <carillon/web/request.hpp>
 #include <carillon/wire/json.hpp>
-#include "web/text.hpp"
-#include "wire/http/target.hpp"
 
 namespace carillon {
 
@@ -21,7 +21,8 @@ std::string_view scope::header(std::string_view name) const noexcept {
 }
 
 bool scope::has_header(std::string_view name) const noexcept {
-    return std::ranges::any_of(headers, [&](const auto& h) { return web::equal_ignoring_case(h.first, name); });
+    return std::ranges::any_of(
+        headers, [&](const auto& h) { return web::equal_ignoring_case(h.first, name); });
 }
 
 std::optional<std::string> scope::cookie(std::string_view name) const {
@@ -38,14 +39,17 @@ std::optional<std::string> scope::query(std::string_view name) const {
     return {};
 }
 
-std::int64_t scope::query_int(std::string_view name, std::int64_t fallback, std::int64_t low, std::int64_t high) const {
+std::int64_t scope::query_int(std::string_view name, std::int64_t fallback, std::int64_t low,
+                              std::int64_t high) const {
     const auto text = query(name);
     if (!text)
         return fallback;
     std::int64_t number = 0;
     const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), number);
-    if (problem != std::errc{} || end != text->data() + text->size() || number < low || number > high)
-        throw error(errc::invalid, fmt::format("{} must be a whole number from {} to {}", name, low, high));
+    if (problem != std::errc{} || end != text->data() + text->size() || number < low ||
+        number > high)
+        throw error(errc::invalid,
+                    fmt::format("{} must be a whole number from {} to {}", name, low, high));
     return number;
 }
 

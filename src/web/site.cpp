@@ -11,7 +11,8 @@
 namespace carillon::web {
 
 const std::string& shard_tools::date() {
-    const auto second = std::chrono::duration_cast<std::chrono::seconds>(utc_now().time_since_epoch()).count();
+    const auto second =
+        std::chrono::duration_cast<std::chrono::seconds>(utc_now().time_since_epoch()).count();
     if (second != http_date_second) {
         http_date_second = second;
         http_date = wire::http::http_date(second);
@@ -20,26 +21,31 @@ const std::string& shard_tools::date() {
 }
 
 web_counters::web_counters(metrics& counted)
-    : request_errors(counted.add(metric_kind::counter, "carillon_http_errors_total", "HTTP requests answered with 5xx")),
+    : request_errors(counted.add(metric_kind::counter, "carillon_http_errors_total",
+                                 "HTTP requests answered with 5xx")),
       refused_requests(counted.add(metric_kind::counter, "carillon_http_refused_total",
                                    "HTTP requests refused as malformed or above a limit")),
       protocol_errors(counted.add(metric_kind::counter, "carillon_protocol_errors_total",
                                   "WebSockets closed with 1002, 1007 or 1009")),
-      slow_closed(counted.add(metric_kind::counter, "carillon_slow_closed_total",
-                              "WebSockets closed with 4408: outbox_bytes_max or outbox_soft_duration")),
+      slow_closed(
+          counted.add(metric_kind::counter, "carillon_slow_closed_total",
+                      "WebSockets closed with 4408: outbox_bytes_max or outbox_soft_duration")),
       slow_dropped(counted.add(metric_kind::counter, "carillon_slow_dropped_total",
                                "Frames dropped for slow clients of drop_newest routes")),
-      mailbox_dropped(counted.add(metric_kind::counter, "carillon_mailbox_dropped_total",
-                                  "Events dropped because a busy consumer's mailbox was full or they expired there")),
-      events_unhandled(counted.add(metric_kind::counter, "carillon_events_unhandled_total",
-                                   "Events dropped because the consumer has no handler for their type")),
-      ping_timeouts(counted.add(metric_kind::counter, "carillon_ping_timeouts_total",
-                                "WebSockets cut because no sign of life came within ping_timeout")) {}
+      mailbox_dropped(counted.add(
+          metric_kind::counter, "carillon_mailbox_dropped_total",
+          "Events dropped because a busy consumer's mailbox was full or they expired there")),
+      events_unhandled(
+          counted.add(metric_kind::counter, "carillon_events_unhandled_total",
+                      "Events dropped because the consumer has no handler for their type")),
+      ping_timeouts(
+          counted.add(metric_kind::counter, "carillon_ping_timeouts_total",
+                      "WebSockets cut because no sign of life came within ping_timeout")) {}
 
 site::site(routes table, site_options given, const limits& limit_, metrics& counted, logger& log_,
            channel_layer& layer_, channels::hub& members_, channels::mailboxes& boxes_)
-    : options(std::move(given)), limit(limit_), counters(counted), log(log_), layer(layer_), members(members_),
-      boxes(boxes_) {
+    : options(std::move(given)), limit(limit_), counters(counted), log(log_), layer(layer_),
+      members(members_), boxes(boxes_) {
     for (auto& one : table) {
         pattern path(one.pattern_);
         routes_.push_back({std::move(one), std::move(path)});
@@ -50,13 +56,16 @@ void site::prepare(std::uint32_t shards, metrics& counted) {
     for (std::uint32_t i = 0; i < shards; ++i)
         tools_.push_back(std::make_unique<shard_tools>());
     using kind = metric_kind;
-    observe(counted, kind::counter, "carillon_http_requests_total", "HTTP requests answered", &shard_tools::requests);
-    observe(counted, kind::counter, "carillon_websockets_opened_total", "WebSockets accepted", &shard_tools::sockets_opened);
-    observe(counted, kind::gauge, "carillon_websockets_open", "WebSockets open now", &shard_tools::sockets_open);
-    observe(counted, kind::counter, "carillon_messages_received_total", "WebSocket messages from clients",
-            &shard_tools::messages_received);
-    observe(counted, kind::counter, "carillon_frames_sent_total", "WebSocket frames queued for clients",
-            &shard_tools::frames_sent);
+    observe(counted, kind::counter, "carillon_http_requests_total", "HTTP requests answered",
+            &shard_tools::requests);
+    observe(counted, kind::counter, "carillon_websockets_opened_total", "WebSockets accepted",
+            &shard_tools::sockets_opened);
+    observe(counted, kind::gauge, "carillon_websockets_open", "WebSockets open now",
+            &shard_tools::sockets_open);
+    observe(counted, kind::counter, "carillon_messages_received_total",
+            "WebSocket messages from clients", &shard_tools::messages_received);
+    observe(counted, kind::counter, "carillon_frames_sent_total",
+            "WebSocket frames queued for clients", &shard_tools::frames_sent);
 }
 
 void site::observe(metrics& counted, metric_kind kind, std::string_view name, std::string_view help,
@@ -90,8 +99,9 @@ route_match site::match(std::string_view method, std::string_view path) const {
     return answer;
 }
 
-std::optional<scope> site::describe(wire::http::request_head&& head, bool encrypted, std::string peer,
-                                    std::uint16_t peer_port, const char*& why) const {
+std::optional<scope> site::describe(wire::http::request_head&& head, bool encrypted,
+                                    std::string peer, std::uint16_t peer_port,
+                                    const char*& why) const {
     auto target = wire::http::split_target(head.target);
     if (!target) {
         why = "the path of the request is malformed";
@@ -132,7 +142,8 @@ void site::believe_proxy(scope& described) const {
     };
     if (!trusted(described.client_address))
         return;
-    // Some proxies add a header line of their own and leave the client's as it is: all lines are one list (RFC 9110 5.3).
+    // Some proxies add a header line of their own and leave the client's as it is: all lines are one list (RFC 9110
+    // 5.3).
     std::string all;
     std::string_view scheme;
     for (const auto& [name, content] : described.headers)
@@ -143,7 +154,8 @@ void site::believe_proxy(scope& described) const {
     std::string_view chain = all;
     while (!chain.empty()) {
         const auto comma = chain.rfind(',');
-        const auto last = trimmed(comma == std::string_view::npos ? chain : chain.substr(comma + 1));
+        const auto last =
+            trimmed(comma == std::string_view::npos ? chain : chain.substr(comma + 1));
         chain = comma == std::string_view::npos ? std::string_view{} : chain.substr(0, comma);
         if (last.empty())
             continue;
@@ -153,7 +165,8 @@ void site::believe_proxy(scope& described) const {
             break;
     }
     if (!scheme.empty())
-        described.secure = equal_ignoring_case(scheme, "https") || equal_ignoring_case(scheme, "wss");
+        described.secure =
+            equal_ignoring_case(scheme, "https") || equal_ignoring_case(scheme, "wss");
 }
 
 bool site::origin_allowed(const scope& asked) const {
@@ -174,7 +187,8 @@ bool site::asked_by_other_site(const scope& asked) {
         const auto named = wire::http::parse_host(origin.substr(slashes + 3));
         // A Host without a port has the default of the origin's scheme: behind a proxy that ends TLS, ours may differ.
         const auto effective = [&](std::uint16_t port) { return port ? port : (https ? 443 : 80); };
-        return !named || named->host != asked.host || effective(named->port) != effective(asked.host_port);
+        return !named || named->host != asked.host ||
+               effective(named->port) != effective(asked.host_port);
     }
     const auto fetch_site = asked.header("sec-fetch-site");
     return fetch_site == "cross-site" || fetch_site == "same-site";

@@ -22,7 +22,9 @@ bool not_modified(const request& asked, const representation& there) {
 selected_part select_part(const request& asked, const representation& there) {
     selected_part part;
     auto& answer = part.answer;
-    answer.with("ETag", there.etag).with("Cache-Control", there.cache_control).with("Accept-Ranges", "bytes");
+    answer.with("ETag", there.etag)
+        .with("Cache-Control", there.cache_control)
+        .with("Accept-Ranges", "bytes");
     if (!there.last_modified.empty())
         answer.with("Last-Modified", there.last_modified);
     if (there.varies)
@@ -37,7 +39,8 @@ selected_part select_part(const request& asked, const representation& there) {
     part.with_body = true;
     part.size_bytes = there.size_bytes;
     wire::http::byte_range range;
-    const bool range_holds = !asked.has_header("if-range") || asked.header("if-range") == there.etag;
+    const bool range_holds =
+        !asked.has_header("if-range") || asked.header("if-range") == there.etag;
     if (!asked.has_header("range") || !range_holds)
         return part;
     switch (wire::http::parse_range(asked.header("range"), there.size_bytes, range)) {
@@ -50,7 +53,8 @@ selected_part select_part(const request& asked, const representation& there) {
         break;
     case wire::http::range_kind::one:
         answer.status = 206;
-        answer.with("Content-Range", fmt::format("bytes {}-{}/{}", range.first, range.last, there.size_bytes));
+        answer.with("Content-Range",
+                    fmt::format("bytes {}-{}/{}", range.first, range.last, there.size_bytes));
         part.first = range.first;
         part.size_bytes = range.last - range.first + 1;
         break;

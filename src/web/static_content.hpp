@@ -15,8 +15,8 @@ struct representation {
     std::string last_modified; // an HTTP date, or empty
     std::string cache_control;
     std::uint64_t size_bytes = 0;
-    bool gzipped = false;  // the bytes are a gzip stream of the content
-    bool varies = false;   // another client would get another encoding
+    bool gzipped = false; // the bytes are a gzip stream of the content
+    bool varies = false;  // another client would get another encoding
 };
 
 // What is to be sent: the head of the answer, and which bytes of the representation.

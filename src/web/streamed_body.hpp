@@ -28,7 +28,9 @@ public:
 private:
     struct arrival {
         streamed_body& body;
-        bool await_ready() const noexcept { return !body.buffer_.empty() || body.ended_ || body.failed_; }
+        bool await_ready() const noexcept {
+            return !body.buffer_.empty() || body.ended_ || body.failed_;
+        }
         void await_suspend(std::coroutine_handle<> h) noexcept { body.waiting_ = h; }
         void await_resume() const noexcept {}
     };

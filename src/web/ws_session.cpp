@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
-#include <carillon/wire/json.hpp>
 #include "web/text.hpp"
 #include "wire/http/response.hpp"
 #include "wire/ws/sender.hpp"
+#include <carillon/wire/json.hpp>
 
 namespace carillon::web {
 
@@ -17,7 +17,9 @@ namespace ws = wire::ws;
 namespace {
 
 // What a waiting message costs: without its own share, empty ones would cost nothing and come without end.
-std::size_t cost_of(const message& waiting) noexcept { return waiting.payload.size() + 2 * sizeof waiting; }
+std::size_t cost_of(const message& waiting) noexcept {
+    return waiting.payload.size() + 2 * sizeof waiting;
+}
 
 } // namespace
 
@@ -31,7 +33,8 @@ ws_session::ws_session(site& shared, const route& matched, scope asked, ws::hand
 ws_session::~ws_session() {
     if (extras_ && !extras_->channel.empty())
         site_.boxes.close(extras_->channel);
-    site_.members.leave_all(link().home(), *this); // a membership that outlives its session would be used after it
+    // a membership that outlives its session would be used after it
+    site_.members.leave_all(link().home(), *this);
 }
 
 ws_session::extras& ws_session::more() {
@@ -46,7 +49,7 @@ void ws_session::shrink() noexcept {
         extras_.reset();
 }
 
-// --- handlers, one after the other -------------------------------------------------------------------------------------
+// --- handlers, one after the other ---------------------------------------------------------------
 
 void ws_session::begin(std::span<std::byte> early) {
     more().early.assign(early.begin(), early.end());
@@ -205,7 +208,8 @@ void ws_session::failed(std::exception_ptr thrown) noexcept {
         why = "an exception that is no std::exception";
     }
     if (code == close_code::server_error)
-        site_.log.error("a consumer's handler failed", {{"route", route_.pattern_.text}, {"error", why}});
+        site_.log.error("a consumer's handler failed",
+                        {{"route", route_.pattern_.text}, {"error", why}});
     close(code, code == close_code::server_error ? "server error" : std::string_view(why));
 }
 
@@ -221,7 +225,7 @@ void ws_session::run_disconnect() noexcept {
     }
 }
 
-// --- bytes in ----------------------------------------------------------------------------------------------------------
+// --- bytes in ------------------------------------------------------------------------------------
 
 void ws_session::on_bytes(std::span<std::byte> received) {
     if (deaf_)
@@ -308,10 +312,12 @@ void ws_session::on_end_of_input() { link().end(); }
 
 void ws_session::on_drained() { update_reading(); }
 
-// --- time --------------------------------------------------------------------------------------------------------------
+// --- time ----------------------------------------------------------------------------------------
 
 std::uint32_t ws_session::on_reminder() {
-    const auto seconds = [](std::chrono::seconds time) { return static_cast<std::uint32_t>(time.count()); };
+    const auto seconds = [](std::chrono::seconds time) {
+        return static_cast<std::uint32_t>(time.count());
+    };
     const auto second = link().home().second();
     if (phase_ == phase::connecting) {
         deny(503);
@@ -362,18 +368,20 @@ void ws_session::on_ended() noexcept {
         tools().sockets_open.sub();
     site_.members.leave_all(link().home(), *this);
     if (extras_ && !extras_->channel.empty())
-        site_.boxes.close(extras_->channel); // the name stays: a handler on another thread may read it
+        // the name stays: a handler on another thread may read it
+        site_.boxes.close(extras_->channel);
     peer_left_ = peer_left_ || phase_ == phase::open;
     phase_ = phase::gone;
     if (!busy_ && connected_ && !pumping_)
         pump(); // else whoever is at it goes on
 }
 
-// --- what the consumer does --------------------------------------------------------------------------------------------
+// --- what the consumer does ----------------------------------------------------------------------
 
 template <class F>
 void ws_session::on_shard(F work) {
-    // A handler on another thread keeps this session busy, and so alive, until the shard has taken all it posted before.
+    // A handler on another thread keeps this session busy, and so alive, until the shard has taken all it posted
+    // before.
     link().home().events().post([this, work = std::move(work)]() mutable {
         try {
             work();
@@ -385,13 +393,15 @@ void ws_session::on_shard(F work) {
 
 void ws_session::accept(std::string_view subprotocol, const name_value_list& headers) {
     if (elsewhere())
-        return on_shard([this, name = std::string(subprotocol), headers] { accept(name, headers); });
+        return on_shard(
+            [this, name = std::string(subprotocol), headers] { accept(name, headers); });
     if (phase_ != phase::connecting)
         return;
     auto& offered = extras_->offered;
     std::string answer;
     answer.reserve(512);
-    answer += "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+    answer += "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
+              "Upgrade\r\nSec-WebSocket-Accept: ";
     answer += ws::accept_key(offered.key) + "\r\n";
     if (const auto agreed = ws::negotiate_deflate(offered.extensions)) {
         window_bits_ = static_cast<std::uint8_t>(agreed->server_window_bits);
@@ -399,14 +409,16 @@ void ws_session::accept(std::string_view subprotocol, const name_value_list& hea
     }
     if (!subprotocol.empty()) {
         if (std::ranges::find(offered.subprotocols, subprotocol) == offered.subprotocols.end())
-            throw error(errc::internal, fmt::format("the client did not offer the subprotocol '{}'", subprotocol));
+            throw error(errc::internal,
+                        fmt::format("the client did not offer the subprotocol '{}'", subprotocol));
         answer += fmt::format("Sec-WebSocket-Protocol: {}\r\n", subprotocol);
     }
     for (const auto& [name, content] : headers)
         if (wire::http::may_be_written(name, content))
             answer += name + ": " + content + "\r\n";
     link().push(shared_frame::copy_of(answer + "\r\n"));
-    receiver_.emplace(route_.message_bytes_max_ ? route_.message_bytes_max_ : site_.limit.message_bytes_max,
+    receiver_.emplace(route_.message_bytes_max_ ? route_.message_bytes_max_
+                                                : site_.limit.message_bytes_max,
                       window_bits_ != 0);
     accepted_ = true;
     phase_ = phase::open;
@@ -420,9 +432,12 @@ void ws_session::deny(int status) {
         return on_shard([this, status] { deny(status); });
     if (phase_ != phase::connecting)
         return;
-    const auto code = status == 503 ? errc::unavailable : status == 404 ? errc::not_found : errc::forbidden;
+    const auto code = status == 503   ? errc::unavailable
+                      : status == 404 ? errc::not_found
+                                      : errc::forbidden;
     const auto body = error_response(code, "the WebSocket was refused").body;
-    wire::http::response_head head{status, {{"Content-Type", "application/json"}}, body.size(), false};
+    wire::http::response_head head{
+        status, {{"Content-Type", "application/json"}}, body.size(), false};
     link().push(shared_frame::copy_of(wire::http::write_head(head, tools().date()) + body));
     phase_ = phase::closing;
     link().close_after_flush(true);
@@ -469,7 +484,8 @@ void ws_session::send_event(const event& e, const projection& shown) {
             return push(std::move(compressed));
         auto& deflater = tools().deflater;
         const auto text = e.text(shown);
-        frame = ws::make_frame(ws::opcode::text, deflater.compress(as_bytes(text), window_bits_), true);
+        frame =
+            ws::make_frame(ws::opcode::text, deflater.compress(as_bytes(text), window_bits_), true);
         e.keep(shown, variant, frame);
     }
     push(std::move(frame));
@@ -534,7 +550,8 @@ void ws_session::join(std::string_view group) {
     if (phase_ == phase::gone)
         return;
     if (groups() >= site_.limit.groups_max)
-        throw error(errc::invalid, fmt::format("a consumer may be in {} groups", site_.limit.groups_max));
+        throw error(errc::invalid,
+                    fmt::format("a consumer may be in {} groups", site_.limit.groups_max));
     site_.members.join(link().home(), group, *this);
 }
 

@@ -1,7 +1,7 @@
 // ws_session: one WebSocket from handshake to burial: frames in, a consumer's handlers one after the other, frames out.
 //
-// Lives on its shard's thread. Everything that only a busy or unusual connection needs (mailbox, scope, channel name, slow-client
-// state) is behind one pointer, so that an idle one stays small.
+// Lives on its shard's thread. Everything that only a busy or unusual connection needs (mailbox, scope, channel name,
+// slow-client state) is behind one pointer, so that an idle one stays small.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,13 @@
 #include <string>
 #include <variant>
 
-#include <carillon/base/task.hpp>
-#include <carillon/web/consumer.hpp>
 #include "channels/group_table.hpp"
 #include "net/connection.hpp"
 #include "web/site.hpp"
 #include "wire/ws/handshake.hpp"
 #include "wire/ws/receiver.hpp"
+#include <carillon/base/task.hpp>
+#include <carillon/web/consumer.hpp>
 
 namespace carillon::web {
 
@@ -58,8 +58,9 @@ private:
     enum class phase : std::uint8_t {
         connecting, // on_connect runs
         open,
-        closing, // our close frame is on its way; nothing is handled any more, but what the peer sent before its own
-        gone     // the connection has ended
+        // our close frame is on its way; nothing is handled any more, but what the peer sent before its own
+        closing,
+        gone // the connection has ended
     };
     struct waiting_event {
         event e;
@@ -67,9 +68,10 @@ private:
         steady_time since;
     };
     struct extras {
-        scope asked;                // until on_connect has ended
+        scope asked; // until on_connect has ended
         wire::ws::handshake offered;
-        std::list<std::variant<message, waiting_event>> mailbox; // owns nothing while empty, unlike a deque
+        // owns nothing while empty, unlike a deque
+        std::list<std::variant<message, waiting_event>> mailbox;
         std::size_t mailbox_bytes = 0; // of client messages, with what each costs to keep
         std::uint32_t mailbox_events = 0;
         std::string channel;
@@ -113,19 +115,20 @@ private:
     std::exception_ptr thrown_;
     std::optional<wire::ws::receiver> receiver_; // from accept() on
     std::uint32_t pinged_ = 0; // second of the ping that waits for a sign of life; 0: none
-    std::uint32_t slow_since_ = 0; // second since when more than outbox_bytes_soft waits; 0: less does
+    // second since when more than outbox_bytes_soft waits; 0: less does
+    std::uint32_t slow_since_ = 0;
     std::uint16_t close_code_ = close_code::vanished;
     std::uint8_t window_bits_ = 0; // of permessage-deflate; 0: not agreed on
     phase phase_ = phase::connecting;
     bool accepted_ = false;
-    bool busy_ = false;        // a handler waits, or its end has not been dealt with
-    bool starting_ = false;    // run() is inside the handler: its end is dealt with there
-    bool finished_ = false;    // the handler that run() started has ended
+    bool busy_ = false;     // a handler waits, or its end has not been dealt with
+    bool starting_ = false; // run() is inside the handler: its end is dealt with there
+    bool finished_ = false; // the handler that run() started has ended
     bool pumping_ = false;
     bool disconnecting_ = false; // on_disconnect was called, or need not be
-    bool connected_ = false;   // on_connect has ended
-    bool deaf_ = false;        // nothing that comes from the peer has a meaning any more
-    bool peer_left_ = false;   // the end came from the peer: its messages that wait are still handled
+    bool connected_ = false;     // on_connect has ended
+    bool deaf_ = false;          // nothing that comes from the peer has a meaning any more
+    bool peer_left_ = false; // the end came from the peer: its messages that wait are still handled
 };
 
 } // namespace carillon::web

@@ -427,7 +427,8 @@ TEST_CASE("a client whose messages a slow handler keeps waiting is not taken for
     patient.text(std::string(2000, 'x')); // the mailbox is full: nothing is read any more
     CHECK(dead.open("/ws/").status == 101);
     while (
-        dead.fill()) { // cut after a ping and its time, which come later than the patient one's would
+        // cut after a ping and its time, which come later than the patient one's would
+        dead.fill()) {
     }
     where.go_on.open();
     patient.text("after");

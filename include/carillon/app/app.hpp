@@ -19,8 +19,8 @@
 
 namespace carillon {
 
-// The parts of a running program, shared by its handlers, consumers and jobs. All are thread-safe and live as long as any of
-// those runs.
+// The parts of a running program, shared by its handlers, consumers and jobs. All are thread-safe and live as long as
+// any of those runs.
 struct services {
     const settings& config;
     logger& log;
@@ -44,8 +44,8 @@ public:
     virtual routes urls(services& shared) = 0;
 };
 
-// Reads settings and runs the command that the arguments name. Returns the exit status: 0; 1 when something failed, with one
-// clear sentence on standard error; 2 for wrong usage.
+// Reads settings and runs the command that the arguments name. Returns the exit status: 0; 1 when something failed,
+// with one clear sentence on standard error; 2 for wrong usage.
 int run(application& site, int argc, const char* const* argv);
 
 } // namespace carillon

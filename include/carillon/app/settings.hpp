@@ -17,7 +17,7 @@ namespace carillon {
 struct settings {
     std::vector<std::string> bind{"127.0.0.1:8000"};
     std::filesystem::path data_dir{"data"};
-    std::string database;               // empty: sqlite:<data-dir>/carillon.db
+    std::string database; // empty: sqlite:<data-dir>/carillon.db
     std::string channel_layer{"memory:"};
     std::uint32_t channel_capacity = 100;
     std::chrono::seconds channel_expiry{60};

@@ -1,5 +1,5 @@
-// Every limit of a server, in one place: name with its unit, default, and what happens when it is hit. docs/limits.md is the same list in
-// prose, with the metric of each. A limit of 0 means none only where it says so.
+// Every limit of a server, in one place: name with its unit, default, and what happens when it is hit. docs/limits.md
+// is the same list in prose, with the metric of each. A limit of 0 means none only where it says so.
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,8 @@ namespace carillon {
 struct limits {
     // Connections. Above: a new connection is closed at once.
     std::uint32_t connections_max = 1'000'000;
-    // From accept, or from the end of a keep-alive answer's first byte, until a request's head is whole. Then 408 and close.
+    // From accept, or from the end of a keep-alive answer's first byte, until a request's head is whole. Then 408 and
+    // close.
     std::chrono::seconds handshake_timeout{10};
     // How long a keep-alive connection may be silent between two requests. Then close.
     std::chrono::seconds keep_alive_timeout{75};

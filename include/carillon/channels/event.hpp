@@ -15,8 +15,8 @@
 
 namespace carillon {
 
-// Which part of an event is shown to a client. Its address is its identity in the event's cache of encodings, so a projection is
-// declared once, `static constexpr`, and never made on the fly.
+// Which part of an event is shown to a client. Its address is its identity in the event's cache of encodings, so a
+// projection is declared once, `static constexpr`, and never made on the fly.
 class projection {
 public:
     static constexpr std::size_t names_max = 12;
@@ -24,7 +24,8 @@ public:
 
     constexpr projection(kind how, std::initializer_list<std::string_view> names) : how_(how) {
         for (auto name : names)
-            names_[count_++] = name; // more than names_max does not compile in a constant expression
+            // more than names_max does not compile in a constant expression
+            names_[count_++] = name;
     }
     constexpr kind how() const noexcept { return how_; }
     constexpr const std::string_view* begin() const noexcept { return names_.data(); }

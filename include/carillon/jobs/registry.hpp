@@ -20,9 +20,11 @@ namespace carillon {
 enum class stop_reason : std::uint8_t {
     none,
     cancelled, // somebody cancelled the job: it ends as cancelled
-    shutdown, // the worker goes: the job goes back to its queue, and this run does not count as a failure
+    // the worker goes: the job goes back to its queue, and this run does not count as a failure
+    shutdown,
     time_limit, // its soft time limit passed: the attempt failed
-    lost, // its lease passed to another worker (this process stood still too long): whatever it does is ignored
+    // its lease passed to another worker (this process stood still too long): whatever it does is ignored
+    lost,
 };
 
 // What a handler sees of its job. Handlers run on worker threads and may block. All functions are thread-safe, so a

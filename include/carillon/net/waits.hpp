@@ -43,7 +43,8 @@ public:
 private:
     template <class F>
     blocking_result(std::shared_ptr<std::optional<T>> returned, F call)
-        : blocking_wait([returned, call = std::move(call)]() mutable { returned->emplace(call()); }),
+        : blocking_wait(
+              [returned, call = std::move(call)]() mutable { returned->emplace(call()); }),
           returned_(returned) {}
     std::shared_ptr<std::optional<T>> returned_;
 };
@@ -57,11 +58,13 @@ public:
 
 } // namespace detail
 
-// Runs `call` on a thread of the blocking pool and returns what it returns, or throws what it throws. Name it before awaiting:
+// Runs `call` on a thread of the blocking pool and returns what it returns, or throws what it throws. Name it before
+// awaiting:
 //     auto rows = cr::blocking([&] { return database.all(); });
 //     use(co_await rows);
-// Everything `call` refers to must live until the await is over, whatever happens to the connection: a handler that waits is
-// never destroyed before its call has ended. Throws carillon::error (unavailable) when the pool's queue is full.
+// Everything `call` refers to must live until the await is over, whatever happens to the connection: a handler that
+// waits is never destroyed before its call has ended. Throws carillon::error (unavailable) when the pool's queue is
+// full.
 template <class F>
 auto blocking(F call) {
     return detail::blocking_result<std::invoke_result_t<F&>>(std::move(call));

@@ -1,7 +1,7 @@
 // consumer: the object behind one WebSocket. Channels' consumer classes, in C++.
 //
-// A consumer lives on one shard. Its handlers run strictly one after the other: while one waits, client messages and events
-// queue up (limits::mailbox_…). What never waits is a plain function: send, join, close take effect at once.
+// A consumer lives on one shard. Its handlers run strictly one after the other: while one waits, client messages and
+// events queue up (limits::mailbox_…). What never waits is a plain function: send, join, close take effect at once.
 #pragma once
 
 #include <array>
@@ -60,8 +60,8 @@ public:
     virtual ~consumer() = default;
 
 protected:
-    // The handshake is sound and the origin allowed; decide. Must end in accept(), deny() or close(), at the latest when its
-    // task ends; the default accepts. `asked` lives until the task has ended.
+    // The handshake is sound and the origin allowed; decide. Must end in accept(), deny() or close(), at the latest
+    // when its task ends; the default accepts. `asked` lives until the task has ended.
     virtual task<> on_connect(const scope& asked);
     virtual task<> on_receive(message received);
     // Once, after on_connect has ended and the socket is closed. Nothing can be sent any more.
@@ -80,11 +80,14 @@ protected:
     void send_json(const value& content);
     void send_bytes(bytes_view data);
     // The message, of its own kind.
-    void send(const message& same) { same.is_text ? send(same.payload) : send_bytes(as_bytes(same.payload)); }
+    void send(const message& same) {
+        same.is_text ? send(same.payload) : send_bytes(as_bytes(same.payload));
+    }
     // An event, or what `shown` selects of it: encoded once, however many consumers send it. `shown` must live as
     // long as the program.
     void send(const event& e, const projection& shown = whole_event);
-    void send(const event& e, const projection&& shown) = delete; // its address would soon be another's
+    // its address would soon be another's
+    void send(const event& e, const projection&& shown) = delete;
     // `{"type":"error","data":{"code":…,"message":…}}`, for a message that cannot be used.
     void send_error(std::string_view code, std::string_view text);
     // Closes. Before accept() the handshake is completed first, since a browser cannot see why it was refused.
@@ -92,8 +95,8 @@ protected:
 
     // --- the channel layer ---
 
-    // What is sent to the group after the return is handled here. Throws carillon::error (invalid) for a malformed name or
-    // above limits::groups_max.
+    // What is sent to the group after the return is handled here. Throws carillon::error (invalid) for a malformed name
+    // or above limits::groups_max.
     void join(std::string_view group);
     void leave(std::string_view group);
     channel_layer& layer() const noexcept;
@@ -130,12 +133,13 @@ private:
     task<> on_receive(message received) final;
     task<> on_disconnect(std::uint16_t code) final;
     using blocking_call = void (*)(consumer&, const event&, const std::array<std::byte, 16>&);
-    static task<> on_thread(blocking_consumer& self, event e, blocking_call call, std::array<std::byte, 16> bound);
+    static task<> on_thread(blocking_consumer& self, event e, blocking_call call,
+                            std::array<std::byte, 16> bound);
 };
 
 // How a consumer class handles one event type.
 struct event_handler {
-    std::string type; // dots as underscores
+    std::string type;                  // dots as underscores
     std::array<std::byte, 16> bound{}; // the member function
     task<> (*call)(consumer&, const event&, const std::array<std::byte, 16>&) = nullptr;
 };
@@ -152,24 +156,28 @@ struct event_handler_of {
     using quick = void (C::*)(const event&);
     using slow = task<> (C::*)(event);
 
-    static task<> call_quick(consumer& self, const event& e, const std::array<std::byte, 16>& bound) {
+    static task<> call_quick(consumer& self, const event& e,
+                             const std::array<std::byte, 16>& bound) {
         (static_cast<C&>(self).*unbound<quick>(bound))(e);
         return {};
     }
-    static task<> call_slow(consumer& self, const event& e, const std::array<std::byte, 16>& bound) {
+    static task<> call_slow(consumer& self, const event& e,
+                            const std::array<std::byte, 16>& bound) {
         return (static_cast<C&>(self).*unbound<slow>(bound))(e);
     }
     static void block(consumer& self, const event& e, const std::array<std::byte, 16>& bound) {
         (static_cast<C&>(self).*unbound<quick>(bound))(e);
     }
-    static task<> call_blocking(consumer& self, const event& e, const std::array<std::byte, 16>& bound) {
+    static task<> call_blocking(consumer& self, const event& e,
+                                const std::array<std::byte, 16>& bound) {
         return blocking_consumer::on_thread(static_cast<C&>(self), e, &block, bound);
     }
 };
 
 // One line of a consumer class's `static event_handlers events()`:
 //     return {cr::on("progress_update", &report_progress::progress_update)};
-// The member takes `const event&` and never waits, or takes `event` and is a coroutine. A blocking_consumer's runs on a thread.
+// The member takes `const event&` and never waits, or takes `event` and is a coroutine. A blocking_consumer's runs on a
+// thread.
 template <class C>
 event_handler on(std::string_view event_type, void (C::*member)(const event&)) {
     event_handler made{handler_name(event_type)};

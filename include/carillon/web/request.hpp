@@ -13,8 +13,8 @@
 
 namespace carillon {
 
-// A body that arrives while the handler runs, for routes declared with stream_body(). The connection is read no faster than
-// the handler takes.
+// A body that arrives while the handler runs, for routes declared with stream_body(). The connection is read no faster
+// than the handler takes.
 class body_stream {
 public:
     virtual ~body_stream() = default;

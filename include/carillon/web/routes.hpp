@@ -8,8 +8,8 @@
 //         };
 //     }
 //
-// Patterns are Django's: <int:x> <str:x> <slug:x> <uuid:x> <path:x>, and re(…) for a regular expression with named groups. The whole
-// path must match; the first route that matches wins.
+// Patterns are Django's: <int:x> <str:x> <slug:x> <uuid:x> <path:x>, and re(…) for a regular expression with named
+// groups. The whole path must match; the first route that matches wins.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,8 @@ struct url_pattern {
     bool is_regex = false;
     url_pattern(const char* django_path) : text(django_path) {}
     url_pattern(std::string django_path) : text(std::move(django_path)) {}
-    url_pattern(std::string expression, bool regex) : text(std::move(expression)), is_regex(regex) {}
+    url_pattern(std::string expression, bool regex)
+        : text(std::move(expression)), is_regex(regex) {}
 };
 // An ECMAScript expression over the path without its leading slash, anchored at both ends; groups are named as in
 // Python, (?P<name>…).
@@ -58,13 +59,17 @@ struct consumer_class {
 class route {
 public:
     // Of HTTP routes: the largest body in bytes; above it 413.
-    route&& max_body(std::uint64_t body_bytes) && { return body_bytes_max_ = body_bytes, std::move(*this); }
+    route&& max_body(std::uint64_t body_bytes) && {
+        return body_bytes_max_ = body_bytes, std::move(*this);
+    }
     // Of HTTP routes: the handler starts with the head and reads the body itself.
     route&& stream_body() && { return streams_ = true, std::move(*this); }
     // Of GET routes that change something: refused when a browser says that another site asks.
     route&& changes_state() && { return changes_state_ = true, std::move(*this); }
     // Of WebSocket routes: the largest message in bytes; above it 1009.
-    route&& max_message(std::uint32_t message_bytes) && { return message_bytes_max_ = message_bytes, std::move(*this); }
+    route&& max_message(std::uint32_t message_bytes) && {
+        return message_bytes_max_ = message_bytes, std::move(*this);
+    }
     // Of WebSocket routes: no check of the Origin header. Only for what is public and changes nothing.
     route&& any_origin() && { return any_origin_ = true, std::move(*this); }
     route&& when_slow(slow_policy policy) && { return slow_ = policy, std::move(*this); }
@@ -74,14 +79,15 @@ public:
     url_pattern pattern_;
     http_handler handler_;
     std::shared_ptr<const consumer_class> consumer_;
-    std::uint64_t body_bytes_max_ = 0; // 0: limits::body_bytes_max
+    std::uint64_t body_bytes_max_ = 0;    // 0: limits::body_bytes_max
     std::uint32_t message_bytes_max_ = 0; // 0: limits::message_bytes_max
     bool streams_ = false;
     bool changes_state_ = false;
     bool any_origin_ = false;
     slow_policy slow_ = slow_policy::close;
 
-    route(std::string method, url_pattern pattern) : method_(std::move(method)), pattern_(std::move(pattern)) {}
+    route(std::string method, url_pattern pattern)
+        : method_(std::move(method)), pattern_(std::move(pattern)) {}
 };
 
 using routes = std::vector<route>;
@@ -113,8 +119,8 @@ http_handler as_handler(on_thread_handler<F> marked) {
 }
 } // namespace detail
 
-// A route for one method. The handler is a coroutine `task<response>(request&)`, a plain function `response(request&)` that never
-// waits, or on_thread(…) of one that may block. GET routes answer HEAD too.
+// A route for one method. The handler is a coroutine `task<response>(request&)`, a plain function `response(request&)`
+// that never waits, or on_thread(…) of one that may block. GET routes answer HEAD too.
 template <class F>
 route http(std::string method, url_pattern pattern, F handler) {
     route made(std::move(method), std::move(pattern));
@@ -122,30 +128,44 @@ route http(std::string method, url_pattern pattern, F handler) {
     return made;
 }
 template <class F>
-route get(url_pattern pattern, F handler) { return http("GET", std::move(pattern), std::move(handler)); }
+route get(url_pattern pattern, F handler) {
+    return http("GET", std::move(pattern), std::move(handler));
+}
 template <class F>
-route post(url_pattern pattern, F handler) { return http("POST", std::move(pattern), std::move(handler)); }
+route post(url_pattern pattern, F handler) {
+    return http("POST", std::move(pattern), std::move(handler));
+}
 template <class F>
-route put(url_pattern pattern, F handler) { return http("PUT", std::move(pattern), std::move(handler)); }
+route put(url_pattern pattern, F handler) {
+    return http("PUT", std::move(pattern), std::move(handler));
+}
 template <class F>
-route patch(url_pattern pattern, F handler) { return http("PATCH", std::move(pattern), std::move(handler)); }
+route patch(url_pattern pattern, F handler) {
+    return http("PATCH", std::move(pattern), std::move(handler));
+}
 template <class F>
-route del(url_pattern pattern, F handler) { return http("DELETE", std::move(pattern), std::move(handler)); }
+route del(url_pattern pattern, F handler) {
+    return http("DELETE", std::move(pattern), std::move(handler));
+}
 
 // A WebSocket route: each connection gets its own `C`, made from copies of `arguments` (std::ref for what is shared).
 template <std::derived_from<consumer> C, class... Arguments>
 route websocket(url_pattern pattern, Arguments... arguments) {
     route made("", std::move(pattern));
     consumer_class known;
-    known.make = [arguments...]() -> std::unique_ptr<consumer> { return std::make_unique<C>(arguments...); };
-    if constexpr (requires { { C::events() } -> std::convertible_to<event_handlers>; })
+    known.make = [arguments...]() -> std::unique_ptr<consumer> {
+        return std::make_unique<C>(arguments...);
+    };
+    if constexpr (requires {
+                      { C::events() } -> std::convertible_to<event_handlers>;
+                  })
         known.handlers = C::events();
     made.consumer_ = std::make_shared<const consumer_class>(std::move(known));
     return made;
 }
 
-// The files of a folder under a path that ends in '/': ETag, Last-Modified, ranges, gzip for text; nothing outside the folder and no
-// dot files.
+// The files of a folder under a path that ends in '/': ETag, Last-Modified, ranges, gzip for text; nothing outside the
+// folder and no dot files.
 route files(std::string path_prefix, std::string folder);
 
 } // namespace carillon

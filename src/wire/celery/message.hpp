@@ -60,7 +60,8 @@ struct message {
 struct encoded_message {
     std::string headers; // a JSON object
     std::string
-        properties; // a JSON object: content_type, content_encoding, correlation_id, reply_to, delivery_mode, priority
+        // a JSON object: content_type, content_encoding, correlation_id, reply_to, delivery_mode, priority
+        properties;
     std::string body; // `[args, kwargs, embed]`
 };
 

@@ -50,8 +50,8 @@ std::string accept_key(std::string_view key) {
     std::string joined(key);
     joined += key_suffix;
     std::array<unsigned char, SHA_DIGEST_LENGTH> digest;
-    const bool done =
-        sha1 && EVP_Digest(joined.data(), joined.size(), digest.data(), nullptr, sha1, nullptr) == 1;
+    const bool done = sha1 && EVP_Digest(joined.data(), joined.size(), digest.data(), nullptr, sha1,
+                                         nullptr) == 1;
     CARILLON_ASSERT(done, "the crypto library knows SHA-1");
     return base64_encode(std::as_bytes(std::span(digest)));
 }

@@ -37,7 +37,7 @@ export function Shell({ here, link, children }: ShellProps) {
       </a>
       {isDemo() && (
         <div className="banner" role="note">
-          Demonstration: every visitor is the user <strong>demo</strong>. Only this machine can reach the server.
+          Demonstration: nobody has to sign in, and only this machine can reach the server.
         </div>
       )}
       <header className="top">

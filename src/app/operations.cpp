@@ -1,5 +1,7 @@
 #include "app/operations.hpp"
 
+#include <algorithm>
+
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 

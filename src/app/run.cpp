@@ -43,7 +43,7 @@ CLI::App* add_command(CLI::App& program, command_line& said, const std::string& 
 void add_serve(CLI::App& program, command_line& said) {
     auto* command =
         add_command(program, said, "serve", "HTTP and WebSocket server, with workers inside");
-    command->add_flag("--demo", said.demo, "loopback only; demo data, every visitor is signed in");
+    command->add_flag("--demo", said.demo, "a demonstration: loopback only, nobody has to sign in");
     command->add_flag("--bench", said.bench, "adds the open routes that measurements need");
 }
 

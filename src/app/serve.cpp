@@ -59,7 +59,7 @@ result<std::vector<net::listener>> open_listeners(const settings& config) {
             return failure{
                 errc::invalid,
                 fmt::format(
-                    "--demo signs every visitor in, so it serves loopback only; '{}' is not. "
+                    "--demo asks nobody to sign in, so it serves loopback only; '{}' is not. "
                     "Leave --demo out to serve other addresses",
                     text)};
         auto opened = net::listener::open(*address);

@@ -95,9 +95,10 @@ private:
 
     bool connect() {
         auto made = net::local_socket::connect(path_);
-        if (made)
-            socket_ = *std::move(made);
-        return made.has_value();
+        if (!made)
+            return false;
+        socket_ = *std::move(made);
+        return true;
     }
 
     // Moves what waits into carried_ and writes it. An event that was written in part when the connection broke goes

@@ -1,6 +1,8 @@
 #include <carillon/web/routes.hpp>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 
 #include <fmt/format.h>
@@ -8,6 +10,7 @@
 
 #include "web/static_content.hpp"
 #include "web/text.hpp"
+#include "wire/gzip.hpp"
 #include "wire/http/response.hpp"
 #include "wire/http/target.hpp"
 
@@ -66,6 +69,23 @@ bool inside(const std::filesystem::path& folder, const std::filesystem::path& fi
     return end == real_folder.end();
 }
 
+// Text of a moderate size is compressed as it is asked for; anything else as it lies there.
+constexpr std::uint64_t gzip_bytes_min = 256;
+constexpr std::uint64_t gzip_bytes_max = 1024 * 1024;
+
+bool worth_compressing(const web::representation& there) {
+    const auto& type = there.content_type;
+    const bool text = type.starts_with("text/") || type.starts_with("application/json") ||
+                      type.starts_with("image/svg") || type.starts_with("application/wasm");
+    return text && there.size_bytes >= gzip_bytes_min && there.size_bytes <= gzip_bytes_max;
+}
+
+shared_frame compressed_content(const std::filesystem::path& file) {
+    std::ifstream in(file, std::ios::binary);
+    const std::string content((std::istreambuf_iterator<char>(in)), {});
+    return shared_frame::copy_of(wire::gzip(as_bytes(content)));
+}
+
 response serve_file(const std::filesystem::path& folder, const request& asked) {
     const auto relative = sound_path(asked.kwarg("path"));
     auto file = relative ? folder / *relative : folder;
@@ -78,19 +98,29 @@ response serve_file(const std::filesystem::path& folder, const request& asked) {
     auto compressed = file;
     compressed += ".gz";
     struct stat about_compressed {};
-    there.varies = regular_file(compressed, about_compressed) && inside(folder, compressed);
-    if (there.varies && wire::http::accepts_gzip(asked.header("accept-encoding"))) {
-        there.gzipped = true;
+    const bool beforehand =
+        regular_file(compressed, about_compressed) && inside(folder, compressed);
+    there.size_bytes = static_cast<std::uint64_t>(about.st_size);
+    there.varies = beforehand || worth_compressing(there);
+    there.gzipped = there.varies && wire::http::accepts_gzip(asked.header("accept-encoding"));
+    shared_frame content;
+    if (there.gzipped && beforehand) {
         file = compressed;
         about = about_compressed;
+        there.size_bytes = static_cast<std::uint64_t>(about.st_size);
+    } else if (there.gzipped) {
+        content = compressed_content(file);
+        there.size_bytes = content.size();
     }
-    there.size_bytes = static_cast<std::uint64_t>(about.st_size);
     there.etag = fmt::format("\"{:x}-{:x}{:x}{}\"", there.size_bytes, about.st_mtim.tv_sec,
                              about.st_mtim.tv_nsec, there.gzipped ? "-gz" : "");
     there.last_modified = wire::http::http_date(about.st_mtim.tv_sec);
     there.cache_control = "no-cache";
     auto part = web::select_part(asked, there);
-    if (part.with_body && part.size_bytes > 0) {
+    if (part.with_body && content) {
+        part.answer.shared_body =
+            shared_frame::copy_of(content.view().subspan(part.first, part.size_bytes));
+    } else if (part.with_body && part.size_bytes > 0) {
         part.answer.file_path = file;
         part.answer.file_offset = part.first;
         part.answer.file_bytes = part.size_bytes;

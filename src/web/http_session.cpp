@@ -28,6 +28,11 @@ constexpr std::pair<std::string_view, std::string_view> safe_headers[] = {
 constexpr std::string_view own_headers[] = {"Content-Length", "Transfer-Encoding", "Connection",
                                             "Date"};
 
+bool is_own_header(std::string_view name) noexcept {
+    return std::ranges::any_of(
+        own_headers, [name](std::string_view own) { return equal_ignoring_case(own, name); });
+}
+
 errc code_of_status(int status) noexcept {
     switch (status) {
     case 408: return errc::timed_out;
@@ -362,8 +367,7 @@ void http_session::write_head_and_body(const response& answer, bool with_file) {
     head.keep_alive = present.keep_alive = !must_close();
     head.headers.reserve(answer.headers.size() + std::size(safe_headers));
     for (const auto& [name, content] : answer.headers)
-        if (std::ranges::none_of(
-                own_headers, [&](std::string_view own) { return equal_ignoring_case(own, name); }))
+        if (!is_own_header(name))
             head.headers.push_back({name, content});
     for (const auto& [name, content] : safe_headers)
         if (!answer.has(name))

@@ -359,6 +359,7 @@ TEST_CASE("files: validators, ranges, compression, and nothing outside their fol
     write("public/.hidden", "hidden");
     write("public/app.js", "plain script");
     write("public/app.js.gz", "packed");
+    write("public/long.txt", std::string(5000, 'x'));
     fs::create_symlink(folder / "secret.txt", folder / "public/link.txt");
     fs::create_symlink(folder / "secret.txt", folder / "public/a.txt.gz");
     test_server server({files("/f/", (folder / "public").string())});
@@ -390,6 +391,10 @@ TEST_CASE("files: validators, ranges, compression, and nothing outside their fol
     CHECK(packed.header("ETag") != ask(browser, "GET", "/f/app.js").header("ETag"));
     CHECK(ask(browser, "GET", "/f/a.txt", "Accept-Encoding: gzip\r\n").body ==
           "0123456789"); // a link that leads out
+    const auto shrunk = ask(browser, "GET", "/f/long.txt", "Accept-Encoding: gzip\r\n");
+    CHECK(shrunk.header("Content-Encoding") == "gzip");
+    CHECK(shrunk.body.size() < 100);
+    CHECK(ask(browser, "GET", "/f/long.txt").body.size() == 5000);
     for (const auto* path : {"/f/../secret.txt", "/f/..%2fsecret.txt", "/f/sub/../../secret.txt",
                              "/f/.hidden", "/f/link.txt", "/f//etc/passwd", "/f/%2fetc%2fpasswd",
                              "/f/sub", "/f/sub/", "/f/nothing", "/f/"}) {

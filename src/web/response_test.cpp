@@ -26,7 +26,9 @@ TEST_CASE("every error code has its status") {
                                           {errc::closed, 499},
                                           {errc::corrupt, 500},
                                           {errc::internal, 500}};
-    for (const auto& [code, status] : table) {
+    for (const auto& row : table) {
+        const auto code = row.first;
+        const auto status = row.second;
         CAPTURE(name_of(code));
         CHECK(http_status_of(code) == status);
         CHECK(error_response(code, "x").status == status);

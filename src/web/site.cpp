@@ -78,6 +78,19 @@ void site::observe(metrics& counted, metric_kind kind, std::string_view name, st
     });
 }
 
+namespace {
+
+// Adds a method to the value of an Allow header, once.
+void allow(std::string& allowed, std::string_view method) {
+    if (allowed.find(method) != std::string::npos)
+        return;
+    if (!allowed.empty())
+        allowed += ", ";
+    allowed += method;
+}
+
+} // namespace
+
 route_match site::match(std::string_view method, std::string_view path) const {
     route_match answer;
     for (const auto& one : routes_) {
@@ -92,9 +105,9 @@ route_match site::match(std::string_view method, std::string_view path) const {
             answer.kwargs = *std::move(captured);
             return answer;
         }
-        answer.allowed += (answer.allowed.empty() ? "" : ", ") + one.options.method_;
+        allow(answer.allowed, one.options.method_);
         if (one.options.method_ == "GET")
-            answer.allowed += ", HEAD";
+            allow(answer.allowed, "HEAD");
     }
     return answer;
 }

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "web/test_server.hpp"
+#include <carillon/wire/json.hpp>
 
 using namespace carillon;
 using namespace carillon::web::test;
@@ -56,6 +57,56 @@ TEST_CASE(
         CHECK(dropped.message().size() == 10'000);
     CHECK(server.layer().group_send("all", flood_of(1)));
     CHECK(dropped.message().size() == 10'000);
+}
+
+namespace {
+
+// Positions of things: the newest is all that counts.
+class positions final : public consumer {
+public:
+    static event_handlers events() { return {on("moved", &positions::moved)}; }
+
+private:
+    task<> on_connect(const scope&) override {
+        join("map");
+        accept();
+        send("ready");
+        return {};
+    }
+    void moved(const event& e) { send(e); }
+};
+
+event moved(int thing, int step) {
+    return event("moved", {{"thing", thing}, {"step", step}, {"pad", std::string(10'000, 'p')}});
+}
+
+} // namespace
+
+TEST_CASE(
+    "a slow client of a conflating route gets the newest event of each key when it has caught up") {
+    test_setup setup;
+    setup.limit.outbox_bytes_soft = 100'000;
+    test_server server({websocket<positions>("/map/").conflate("thing")}, setup);
+    ws_client slow(server.port(), 4096);
+    CHECK(slow.open("/map/").status == 101);
+    CHECK(slow.message() == "ready");
+    constexpr int steps = 2000;
+    for (int step = 1; step <= steps; ++step) {
+        CHECK(server.layer().group_send("map", moved(step % 2, step)));
+        server.on_shard(0, [] {});
+    }
+    const auto replaced = static_cast<int>(server.metric("carillon_slow_dropped_total"));
+    CHECK(replaced > steps / 2);
+    std::int64_t newest[2] = {0, 0};
+    for (int i = 0; i < steps - replaced; ++i) {
+        const auto seen = parse_json(slow.message()).value();
+        auto& last = newest[seen["thing"].to_int()];
+        CHECK(seen["step"].to_int() > last);
+        last = seen["step"].to_int();
+    }
+    CHECK(newest[0] == steps);
+    CHECK(newest[1] == steps - 1);
+    CHECK(server.metric("carillon_slow_closed_total") == 0);
 }
 
 TEST_CASE("a client that stays above the soft limit too long is closed although it takes a little "

@@ -67,6 +67,12 @@ private:
         std::shared_ptr<void> slot;
         steady_time since;
     };
+    // Of a slow client on a conflating route: what it gets when it has caught up.
+    struct newest_event {
+        std::string key;
+        event e;
+        const projection* shown;
+    };
     struct extras {
         scope asked; // until on_connect has ended
         wire::ws::handshake offered;
@@ -74,9 +80,15 @@ private:
         std::list<std::variant<message, waiting_event>> mailbox;
         std::size_t mailbox_bytes = 0; // of client messages, with what each costs to keep
         std::uint32_t mailbox_events = 0;
+        std::vector<newest_event> newest;
         std::string channel;
         bytes early; // what came before accept()
     };
+
+    // What a waiting message costs: without its own share, empty ones would cost nothing and come without end.
+    static std::size_t cost_of(const message& waiting) noexcept {
+        return waiting.payload.size() + 2 * sizeof waiting;
+    }
 
     void completed(std::exception_ptr thrown) noexcept override;
     shard_tools& tools() const noexcept { return site_.tools_of(link().home()); }
@@ -102,6 +114,7 @@ private:
     void peer_closed(std::uint16_t code);
     void refused(std::uint16_t code, const char* why);
     void push(shared_frame frame);
+    bool conflated(const event& e, const projection& shown);
     void close_as_slow();
     void begin_closing(std::uint16_t code, std::string_view reason, bool linger);
     bool compresses(std::size_t text_bytes) const noexcept;

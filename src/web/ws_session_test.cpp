@@ -144,6 +144,20 @@ TEST_CASE("handshakes of other sites, to nowhere, or malformed are refused with 
     CHECK(old.closed());
 }
 
+TEST_CASE("text that is not UTF-8 is mended before it is sent") {
+    class careless final : public consumer {
+        task<> on_receive(message) override {
+            send(std::string("caf\xe9"));
+            return {};
+        }
+    };
+    test_server server({websocket<careless>("/ws/")});
+    ws_client one(server.port());
+    REQUIRE(one.open("/ws/").status == 101);
+    one.text("go");
+    CHECK(one.message() == "caf\xef\xbf\xbd");
+}
+
 TEST_CASE("what a consumer throws becomes a close code of its kind") {
     told heard;
     test_server server(obedient_routes(heard));
@@ -151,7 +165,9 @@ TEST_CASE("what a consumer throws becomes a close code of its kind") {
         {"unauthorized", 4401}, {"forbidden", 4403}, {"not_found", 4404},     {"unavailable", 1013},
         {"invalid", 1011},      {"exception", 1011}, {"later invalid", 1011}, {"close", 4000}};
     std::size_t gone = 0;
-    for (const auto& [what, code] : table) {
+    for (const auto& row : table) {
+        const auto* what = row.first;
+        const auto code = row.second;
         CAPTURE(what);
         ws_client one(server.port());
         REQUIRE(one.open("/ws/yes/").status == 101);

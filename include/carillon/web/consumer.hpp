@@ -73,7 +73,7 @@ protected:
     void accept(std::string_view subprotocol = {}, const name_value_list& headers = {});
     // Refuses the handshake with an HTTP status, before accept().
     void deny(int status = 403);
-    // A text frame.
+    // A text frame. What is not valid UTF-8 becomes U+FFFD.
     void send(std::string_view text);
     void send(const char* text) { send(std::string_view(text)); }
     // The JSON of a value, as a text frame.

@@ -45,8 +45,9 @@ inline url_pattern re(std::string expression) { return {std::move(expression), t
 
 // What happens to a client that reads slower than it is sent to, above limits::outbox_bytes_max.
 enum class slow_policy : std::uint8_t {
-    close,      // 4408: it comes back and asks for the present state
-    drop_newest // what does not fit is dropped and counted
+    close,       // 4408: it comes back and asks for the present state
+    drop_newest, // what does not fit is dropped and counted
+    conflate     // for state such as positions: see route::conflate
 };
 
 // What a WebSocket route knows of its consumer class.
@@ -73,6 +74,12 @@ public:
     // Of WebSocket routes: no check of the Origin header. Only for what is public and changes nothing.
     route&& any_origin() && { return any_origin_ = true, std::move(*this); }
     route&& when_slow(slow_policy policy) && { return slow_ = policy, std::move(*this); }
+    // Of WebSocket routes whose events replace each other: a client above limits::outbox_bytes_soft gets, when it has
+    // caught up, only the newest event of each type and value of this member. What was replaced is counted. Beyond
+    // limits::mailbox_events_max different ones, and for everything but events, outbox_bytes_max holds as usual.
+    route&& conflate(std::string member = {}) && {
+        return slow_ = slow_policy::conflate, conflated_by_ = std::move(member), std::move(*this);
+    }
 
     // For the framework.
     std::string method_; // empty for WebSocket routes
@@ -85,6 +92,7 @@ public:
     bool changes_state_ = false;
     bool any_origin_ = false;
     slow_policy slow_ = slow_policy::close;
+    std::string conflated_by_;
 
     route(std::string method, url_pattern pattern)
         : method_(std::move(method)), pattern_(std::move(pattern)) {}

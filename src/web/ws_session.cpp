@@ -3,13 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/format.h>
-
-#include "web/text.hpp"
-#include "wire/http/response.hpp"
-#include "wire/ws/sender.hpp"
-#include <carillon/wire/json.hpp>
-
 namespace carillon::web {
 
 namespace ws = wire::ws;

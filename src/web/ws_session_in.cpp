@@ -1,7 +1,6 @@
 // The receiving side of ws_session: bytes and time.
 #include "web/ws_session.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "wire/ws/sender.hpp"

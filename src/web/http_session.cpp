@@ -47,19 +47,20 @@ bool changes_state(std::string_view method) noexcept {
 }
 
 // The one place where what an application throws becomes an HTTP answer.
-response answer_for(std::exception_ptr thrown, const request& asked, logger& log) {
+response answer_for(std::exception_ptr thrown, std::string_view method, std::string_view path,
+                    logger& log) {
     try {
         std::rethrow_exception(thrown);
     } catch (const error& known) {
         if (known.code() != errc::internal && known.code() != errc::corrupt)
             return error_response(known.code(), known.what());
         log.error("a handler failed",
-                  {{"method", asked.method}, {"path", asked.path}, {"error", known.what()}});
+                  {{"method", method}, {"path", path}, {"error", known.what()}});
     } catch (const std::exception& unknown) {
         log.error("a handler failed",
-                  {{"method", asked.method}, {"path", asked.path}, {"error", unknown.what()}});
+                  {{"method", method}, {"path", path}, {"error", unknown.what()}});
     } catch (...) {
-        log.error("a handler failed", {{"method", asked.method}, {"path", asked.path}});
+        log.error("a handler failed", {{"method", method}, {"path", path}});
     }
     return error_response(errc::internal,
                           "the server failed to handle this request; its log says why");
@@ -202,9 +203,9 @@ void http_session::decide(response answer) {
 
 void http_session::upgrade(wire::http::request_head&& head, bytes_view rest) {
     auto offered = wire::ws::check_handshake(head);
-    exchange_ = std::make_unique<exchange>();
-    exchange_->keep_alive = false;
     const auto refused = [&](response answer) {
+        exchange_ = std::make_unique<exchange>();
+        exchange_->keep_alive = false;
         exchange_->reading = false;
         write_head_and_body(answer, false);
         finish_exchange();
@@ -229,14 +230,13 @@ void http_session::upgrade(wire::http::request_head&& head, bytes_view rest) {
                                       "the Origin header must name an allowed host of this site"));
     described->url_kwargs = std::move(match.kwargs);
     described->subprotocols = offered.subprotocols;
-    exchange_->asked.method = "GET";
-    exchange_->asked.path = described->path;
     std::unique_ptr<ws_session> next;
     try {
         next = std::make_unique<ws_session>(site_, *match.found, *std::move(described),
                                             std::move(offered));
     } catch (...) { // the consumer's own constructor
-        return refused(answer_for(std::current_exception(), exchange_->asked, site_.log));
+        return refused(
+            answer_for(std::current_exception(), "GET", match.found->pattern_.text, site_.log));
     }
     upgraded_ = true;
     auto& socket = *next;
@@ -305,7 +305,7 @@ task<> http_session::serve() {
         thrown = std::current_exception();
     }
     if (thrown)
-        present.answer = answer_for(thrown, present.asked, site_.log);
+        present.answer = answer_for(thrown, present.asked.method, present.asked.path, site_.log);
     if (gone_)
         co_return;
     write_head_and_body(present.answer, true);

@@ -29,6 +29,8 @@ public:
 private:
     void on_request_impl(beast::http::verb, beast::string_view method, beast::string_view target,
                          int version, error_code&) override {
+        constexpr std::size_t usual_headers = 16; // a browser sends about a dozen
+        head_.headers.reserve(usual_headers);
         head_.method = std::string(method);
         head_.target = std::string(target);
         head_.version_minor = version - 10;

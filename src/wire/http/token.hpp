@@ -23,9 +23,20 @@ inline bool is_token_char(char c) noexcept {
     return detail::token_chars[static_cast<unsigned char>(c)];
 }
 bool is_token(std::string_view text) noexcept; // not empty, only token characters
-char to_lower(char c) noexcept;                // of ASCII letters, whatever the locale
+// Of ASCII letters, whatever the locale.
+inline char to_lower(char c) noexcept {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
 std::string to_lower(std::string_view text);
-bool iequals(std::string_view a, std::string_view b) noexcept;
+// Asked for every header by everybody who looks for one: most differ in their length already.
+inline bool iequals(std::string_view a, std::string_view b) noexcept {
+    if (a.size() != b.size())
+        return false;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        if (to_lower(a[i]) != to_lower(b[i]))
+            return false;
+    return true;
+}
 std::string_view trim(std::string_view text) noexcept; // spaces and tabs
 
 // The pieces between separators, trimmed; a separator inside a quoted text separates nothing. A

@@ -15,6 +15,10 @@ endif()
 if(CARILLON_SANITIZE)
     add_compile_options(-fsanitize=${CARILLON_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${CARILLON_SANITIZE})
+    if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+        # clang 14 cannot compile coroutines with this check.
+        add_compile_options(-fno-sanitize=function)
+    endif()
 endif()
 
 find_program(CCACHE ccache)

@@ -20,7 +20,7 @@ int work(application& site, const settings& config, const worker_arguments& argu
 int migrate(application& site, const settings& config);
 int group_send(application& site, const settings& config, const std::string& group,
                const std::string& json);
-// `wait_seconds` below 0: do not wait.
+// `wait`: prints the result once the job has ended, instead of its id.
 int call(application& site, const settings& config, const std::string& task,
          const std::string& json, bool wait);
 int inspect(application& site, const settings& config, const std::string& what);

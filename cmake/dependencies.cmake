@@ -18,3 +18,9 @@ target_compile_definitions(carillon_boost INTERFACE BOOST_ASIO_SEPARATE_COMPILAT
 find_path(TOMLPP_INCLUDE toml++/toml.h REQUIRED)
 add_library(carillon_toml INTERFACE)
 target_include_directories(carillon_toml SYSTEM INTERFACE ${TOMLPP_INCLUDE})
+
+find_path(HIREDIS_INCLUDE hiredis/read.h REQUIRED)
+find_library(HIREDIS_LIBRARY hiredis REQUIRED)
+add_library(carillon_hiredis INTERFACE)
+target_include_directories(carillon_hiredis SYSTEM INTERFACE ${HIREDIS_INCLUDE})
+target_link_libraries(carillon_hiredis INTERFACE ${HIREDIS_LIBRARY})

@@ -1,0 +1,90 @@
+// client: one connection to one Redis server, kept up. Connects, signs in, and again with back-off when it is lost;
+// pipelines commands; asks Sentinels where the master is.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "net/loop.hpp"
+#include "net/redis/address.hpp"
+#include "wire/redis/reply.hpp"
+#include <carillon/base/log.hpp>
+#include <carillon/base/metrics.hpp>
+#include <carillon/base/result.hpp>
+
+namespace carillon::net::redis {
+
+struct client_options {
+    std::string role = "commands";                    // for the log: what this connection is for
+    std::chrono::milliseconds connect_timeout{3'000}; // name look-up, TCP, TLS and AUTH together
+    std::chrono::milliseconds command_timeout{5'000};
+    std::chrono::milliseconds backoff_first{50}; // doubled up to backoff_max, with jitter
+    std::chrono::milliseconds backoff_max{1'000};
+};
+
+// What all clients of one layer or broker count together.
+struct client_counters {
+    explicit client_counters(metrics& counted);
+    counter& commands; // carillon_redis_commands_total
+    counter& micros; // carillon_redis_command_microseconds_total: from sending to the reply, summed
+    counter& errors; // carillon_redis_errors_total: error replies
+    counter&
+        reconnects; // carillon_redis_reconnects_total: connections made after the first one of a client
+    counter& connection_losses; // carillon_redis_connection_losses_total
+};
+
+// Hears of the connection's state, on the loop's thread.
+class client_events {
+public:
+    // Connected, signed in, database selected: commands may be sent. From inside this call they leave before those that
+    // anybody sends later.
+    virtual void on_up() noexcept = 0;
+    // It was up and is lost, or the first attempt failed. Every command under way has been told before. One call for
+    // each loss, however many attempts follow.
+    virtual void on_down(const failure& why) noexcept = 0;
+    // A message of a subscription (lists that begin with message, subscribe, unsubscribe, …).
+    virtual void on_push(wire::redis::reply pushed) noexcept { static_cast<void>(pushed); }
+
+protected:
+    ~client_events() = default;
+};
+
+// Everything on the loop's thread. `told` and events are called from the loop, never from inside send().
+class client {
+public:
+    // The reply, an error reply included; or a failure: errc::unavailable when the connection was lost or is not there,
+    // errc::timed_out, errc::cancelled when the client is destroyed. After a failure the command may have been executed.
+    using told = std::function<void(result<wire::redis::reply>)>;
+
+    client(loop& on, address where, client_options options, client_events& events, logger& log,
+           client_counters& counted);
+    client(const client&) = delete;
+    ~client();
+
+    void start();
+    bool up() const noexcept;
+    // Queues a command; all of one turn leave in one write, replies come in order. `timeout` of zero means
+    // command_timeout. A command whose reply does not come in time costs the connection: its peer is taken for gone.
+    void send(const wire::redis::command& what, told done, std::chrono::milliseconds timeout = {});
+    // For connections that subscribe: nothing is told, what comes back is pushed.
+    void send_push(const wire::redis::command& what);
+    // Bytes that wait for the server or for its reply; for whoever wants to stop before there are too many.
+    std::size_t pending_bytes() const noexcept;
+    std::size_t pending_commands() const noexcept;
+    // Why it is not up; an empty text when it is.
+    const std::string& trouble() const noexcept;
+    const address& where() const noexcept;
+
+private:
+    class impl;
+    std::unique_ptr<impl> impl_;
+};
+
+// One connection, one command, blocking: for `check` and tools. At most `timeout` in all.
+result<wire::redis::reply> ask(const address& where, const wire::redis::command& what,
+                               std::chrono::milliseconds timeout);
+
+} // namespace carillon::net::redis

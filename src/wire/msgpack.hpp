@@ -1,0 +1,34 @@
+// msgpack: values as msgpack bytes and back, in the dialect that Channels' Redis layers speak.
+//
+// What Python writes: the shortest integer form, 64-bit floats, the str family for text, the bin family for bytes,
+// maps in the order of insertion (https://github.com/msgpack/msgpack/blob/master/spec.md).
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include <carillon/base/result.hpp>
+#include <carillon/base/value.hpp>
+
+namespace carillon::wire {
+
+// Arrays and maps inside each other, in both directions. Above: errc::too_large.
+inline constexpr std::size_t msgpack_depth_max = 64;
+
+// Appends. errc::invalid for text or a member name that is no valid UTF-8: Python's reader would end with an exception.
+// Nothing is appended then.
+result<void> append_msgpack(std::string& out, const value& content);
+
+// Heads alone, for callers that put a message together from parts.
+void append_msgpack_map_head(std::string& out, std::size_t members);
+void append_msgpack_array_head(std::string& out, std::size_t items);
+result<void> append_msgpack_text(std::string& out, std::string_view text);
+
+// Exactly one object and nothing after it. Accepts all widths, non-minimal forms and 32-bit floats; map keys must be
+// text (bin keys are read as text when they are valid UTF-8). errc::corrupt for truncated or trailing bytes, text that
+// is no UTF-8, other keys, the unused byte c1 and extension types; errc::too_large above the depth. Never allocates
+// more than a small multiple of the input.
+result<value> parse_msgpack(std::string_view data);
+
+} // namespace carillon::wire

@@ -14,8 +14,11 @@ public:
 private:
     carillon::task<> on_connect(const carillon::scope& asked) override;
     void progress_update(const carillon::event& e);
+    carillon::task<> show_state(carillon::event gap);
+    void show(const report_job& job);
 
     report_store& store_;
+    std::string job_id_;
     std::int64_t attempt_ = 0;
     std::int64_t progress_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "channels/group_table.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace carillon::channels {
 
@@ -53,26 +54,45 @@ void group_table::remove_place(group_entry& group, std::uint32_t place) noexcept
             membership.place = place;
 }
 
-std::size_t group_table::dispatch(std::string_view name, const event& e) {
-    const auto found = groups_.find(name);
-    if (found == groups_.end())
-        return 0;
-    auto& group = found->second;
+// Members may join and leave meanwhile, also by being told.
+template <class F>
+void group_table::walk(group_entry& group, F&& visit) {
     const auto end = group.members.size();
-    const std::shared_ptr<void> no_slot;
     ++group.dispatching;
-    std::size_t reached = 0;
     for (std::size_t i = 0; i < end; ++i)
-        if (auto* who = group.members[i]) {
-            who->on_event(e, no_slot);
-            ++reached;
-        }
+        if (auto* who = group.members[i])
+            visit(*who);
     if (--group.dispatching == 0) {
         if (group.live < group.members.size())
             compact(group);
         drop_if_empty(group);
     }
+}
+
+std::size_t group_table::dispatch(std::string_view name, const event& e) {
+    const auto found = groups_.find(name);
+    if (found == groups_.end())
+        return 0;
+    const std::shared_ptr<void> no_slot;
+    std::size_t reached = 0;
+    walk(found->second, [&](subscriber& who) {
+        who.on_event(e, no_slot);
+        ++reached;
+    });
     return reached;
+}
+
+void group_table::dispatch_to_all(const event& e) {
+    std::vector<std::string> names;
+    for (const auto& [name, group] : groups_)
+        names.push_back(name);
+    std::unordered_set<const subscriber*> told;
+    for (const auto& name : names)
+        if (const auto found = groups_.find(name); found != groups_.end())
+            walk(found->second, [&](subscriber& who) {
+                if (told.insert(&who).second)
+                    who.on_event(e, nullptr);
+            });
 }
 
 void group_table::compact(group_entry& group) noexcept {

@@ -65,6 +65,8 @@ public:
     }
     // Calls on_event of every member, in the order of joining as long as nobody left. Returns how many.
     std::size_t dispatch(std::string_view group, const event& e);
+    // Calls on_event of everybody who is in any group, once each.
+    void dispatch_to_all(const event& e);
     std::size_t size(std::string_view group) const noexcept;
 
 private:
@@ -74,6 +76,8 @@ private:
             return std::hash<std::string_view>{}(text);
         }
     };
+    template <class F>
+    void walk(group_entry& group, F&& visit);
     void remove_place(group_entry& group, std::uint32_t place) noexcept;
     void compact(group_entry& group) noexcept;
     void drop_if_empty(group_entry& group) noexcept;

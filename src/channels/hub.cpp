@@ -6,6 +6,22 @@
 
 namespace carillon::channels {
 
+namespace {
+
+// Never runs the work before the return. From a shard it goes with everything else of this turn.
+template <class F>
+void hand_over(net::shard& target, F work) {
+    auto* here = net::shard::current();
+    if (&target == here)
+        target.events().defer(std::move(work));
+    else if (here)
+        here->post_later(target, net::as_posted(std::move(work)));
+    else
+        target.events().post(std::move(work));
+}
+
+} // namespace
+
 hub::hub(metrics& counted)
     : published_(counted.add(metric_kind::counter, "carillon_events_published_total",
                              "Events sent to a group")),
@@ -25,8 +41,11 @@ void hub::enlist(std::string_view group, std::uint32_t shard) {
     auto& part = stripe_of(group);
     std::lock_guard lock(part.guard);
     auto found = part.shards_of.find(group);
-    if (found == part.shards_of.end())
+    if (found == part.shards_of.end()) {
         found = part.shards_of.emplace(std::string(group), std::vector<std::uint32_t>{}).first;
+        if (watcher_)
+            watcher_->on_first_member(group);
+    }
     found->second.push_back(shard);
 }
 
@@ -37,8 +56,11 @@ void hub::strike(std::string_view group, std::uint32_t shard) {
     if (found == part.shards_of.end())
         return;
     std::erase(found->second, shard);
-    if (found->second.empty())
-        part.shards_of.erase(found);
+    if (!found->second.empty())
+        return;
+    part.shards_of.erase(found);
+    if (watcher_)
+        watcher_->on_last_member_left(group);
 }
 
 void hub::join(net::shard& home, std::string_view group, subscriber& who) {
@@ -56,26 +78,23 @@ void hub::leave_all(net::shard& home, subscriber& who) {
                                      [&](std::string_view group) { strike(group, home.index()); });
 }
 
-void hub::publish(std::string_view group, const event& e) {
+bool hub::publish(std::string_view group, const event& e, std::shared_ptr<void> credit) {
     published_.add();
     auto& part = stripe_of(group);
-    auto* here = net::shard::current();
     std::lock_guard lock(part.guard);
     const auto found = part.shards_of.find(group);
     if (found == part.shards_of.end())
-        return;
-    for (const auto index : found->second) {
-        auto* target = shards_[index];
-        auto deliver = [this, index, name = std::string(group), e] {
+        return false;
+    for (const auto index : found->second)
+        hand_over(*shards_[index], [this, index, name = std::string(group), e, credit] {
             delivered_.add(static_cast<std::int64_t>(tables_[index]->dispatch(name, e)));
-        };
-        if (target == here)
-            target->events().defer(std::move(deliver));
-        else if (here)
-            here->post_later(*target, net::as_posted(std::move(deliver)));
-        else
-            target->events().post(std::move(deliver));
-    }
+        });
+    return true;
+}
+
+void hub::tell_everybody(const event& e) {
+    for (std::size_t index = 0; index < shards_.size(); ++index)
+        hand_over(*shards_[index], [this, index, e] { tables_[index]->dispatch_to_all(e); });
 }
 
 } // namespace carillon::channels

@@ -17,11 +17,24 @@
 
 namespace carillon::channels {
 
+// Hears which groups have members in this process. Calls for one group come in the order of what happened; they are made
+// under the hub's lock and must be quick and not call back.
+class group_watcher {
+public:
+    virtual void on_first_member(std::string_view group) = 0;
+    virtual void on_last_member_left(std::string_view group) = 0;
+
+protected:
+    ~group_watcher() = default;
+};
+
 // The shards must not run yet when they are named, and must outlive the hub's last call.
 class hub {
 public:
     explicit hub(metrics& counted);
     void attach(std::vector<net::shard*> shards);
+    // At most one, before the first join; it outlives every shard.
+    void watch(group_watcher& watcher) noexcept { watcher_ = &watcher; }
 
     // --- on the subscriber's shard ---
 
@@ -33,8 +46,12 @@ public:
     // --- from any thread ---
 
     // To every member on every shard. One message per shard that has members; never runs a handler before it returns.
-    // In the order of calls for each calling thread.
-    void publish(std::string_view group, const event& e);
+    // In the order of calls for each calling thread. `credit` is released when the last shard has handed the event to its
+    // members, so that whoever reads events from elsewhere does not read faster than they are handled. Returns false when
+    // no shard has members.
+    bool publish(std::string_view group, const event& e, std::shared_ptr<void> credit = nullptr);
+    // To everybody who is in any group, once each.
+    void tell_everybody(const event& e);
 
 private:
     // Which shards have members of a group, in stripes, so that publishers of different groups do not meet.
@@ -56,6 +73,7 @@ private:
     std::vector<net::shard*> shards_;
     std::vector<std::unique_ptr<group_table>> tables_;
     std::array<stripe, 64> stripes_;
+    group_watcher* watcher_ = nullptr;
     counter& published_;
     counter& delivered_;
 };

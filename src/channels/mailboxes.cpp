@@ -28,8 +28,12 @@ std::string mailboxes::open(net::shard& home, subscriber& who) {
     made->home = &home;
     made->who = &who;
     std::lock_guard lock(guard_);
-    auto name = fmt::format("specific.{}!{:032x}", process_, ++opened_);
+    auto name = options_.pubsub_names
+                    ? fmt::format("{}specific.{}", options_.prefix, random_hex32())
+                    : fmt::format("specific.{}!{:032x}", process_, ++opened_);
     boxes_.emplace(name, std::move(made));
+    if (watcher_)
+        watcher_->on_opened(name);
     return name;
 }
 
@@ -40,6 +44,17 @@ void mailboxes::close(const std::string& channel) {
         return;
     found->second->who = nullptr;
     boxes_.erase(found);
+    if (watcher_)
+        watcher_->on_closed(channel);
+}
+
+bool mailboxes::is_local(std::string_view channel) {
+    constexpr std::string_view label = "specific.";
+    const auto bang = channel.find('!');
+    if (bang != std::string_view::npos)
+        return channel.starts_with(label) &&
+               channel.substr(label.size(), bang - label.size()) == process_;
+    return options_.pubsub_names && find(channel);
 }
 
 std::shared_ptr<mailboxes::box> mailboxes::find(std::string_view channel) {
@@ -49,11 +64,12 @@ std::shared_ptr<mailboxes::box> mailboxes::find(std::string_view channel) {
 }
 
 result<void> mailboxes::send(std::string_view channel, const event& e) {
-    if (channel.find('!') == std::string_view::npos)
+    const bool by_hand = channel.find('!') == std::string_view::npos;
+    if (by_hand && !options_.pubsub_names)
         return enqueue(channel, e);
     auto there = find(channel);
     if (!there)
-        return {};
+        return by_hand ? enqueue(channel, e) : result<void>();
     if (there->held.fetch_add(1) >= options_.capacity) {
         there->held.fetch_sub(1);
         full_.add();

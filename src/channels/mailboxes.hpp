@@ -17,14 +17,27 @@
 
 namespace carillon::channels {
 
+// Hears which consumers have a channel of their own. Called on any shard, in order for each channel, under a lock: must
+// be quick and not call back.
+class channel_watcher {
+public:
+    virtual void on_opened(std::string_view channel) = 0;
+    virtual void on_closed(std::string_view channel) = 0;
+
+protected:
+    ~channel_watcher() = default;
+};
+
 // Thread-safe where not said otherwise. A channel holds at most `capacity` events that nobody has handled yet, each no
 // longer than `expiry`.
 class mailboxes {
 public:
     mailboxes(const channel_layer_options& options, metrics& counted);
+    // At most one, before the first open(); it outlives every shard.
+    void watch(channel_watcher& watcher) noexcept { watcher_ = &watcher; }
 
-    // A new process-local channel of a consumer: "specific.<process>!<socket>". On the consumer's shard. The name is
-    // valid until close().
+    // A new process-local channel of a consumer: "specific.<process>!<socket>", or "<prefix>specific.<socket>" with
+    // channel_layer_options::pubsub_names. On the consumer's shard. The name is valid until close().
     std::string open(net::shard& home, subscriber& who);
     // On the consumer's shard: what is still under way to the channel is dropped.
     void close(const std::string& channel);
@@ -32,6 +45,11 @@ public:
     // To a consumer's channel, or into the queue of a hand-named one. A consumer that has gone is no failure: its
     // event is dropped, as in Channels.
     result<void> send(std::string_view channel, const event& e);
+    // Whether the name belongs to this process, as far as its form tells ("specific.<process>!…"), or is open here.
+    bool is_local(std::string_view channel);
+    // 32 hex digits, new for each start.
+    const std::string& process() const noexcept { return process_; }
+
     // Runs `work(home, who)` on the shard of the consumer that owns the channel: before the return when that is the
     // present one, else soon. Nothing if there is none.
     template <class F>
@@ -60,7 +78,8 @@ private:
     result<void> enqueue(std::string_view channel, const event& e);
 
     const channel_layer_options options_;
-    const std::string process_; // 32 hex digits, new for each start
+    const std::string process_;
+    channel_watcher* watcher_ = nullptr;
     counter& full_;
     counter& expired_;
     std::mutex guard_;

@@ -42,7 +42,7 @@ void connection::push(shared_frame frame) {
 
 void connection::flush() noexcept {
     dirty_ = false;
-    if (ended_)
+    if (ended_ || held_)
         return;
     std::array<iovec, outbox::gather_max> parts;
     while (!outbox_.empty()) {
@@ -63,6 +63,14 @@ void connection::flush() noexcept {
             blocked_since_ = std::max(home_.second(), 1u);
     }
     flushed();
+}
+
+void connection::hold_output(bool held) {
+    held_ = held;
+    if (held || ended_ || dirty_ || blocked_since_ != 0 || (outbox_.empty() && !closing_))
+        return;
+    dirty_ = true;
+    home_.mark_dirty(*this);
 }
 
 void connection::flushed() noexcept {

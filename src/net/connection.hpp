@@ -69,6 +69,9 @@ public:
     // Has on_drained() called as soon as nothing waits any more, also when the peer was never slow.
     void report_drained() noexcept { report_drained_ = true; }
 
+    // While held, what is pushed waits; also the end that close_after_flush() brings.
+    void hold_output(bool held);
+
     void pause_reading(bool paused);
     bool reading_paused() const noexcept { return paused_; }
     void remind_in(std::uint32_t seconds) { home_.remind(*this, seconds); }
@@ -108,6 +111,7 @@ private:
     std::uint32_t linger_until_ = 0;
     bool dirty_ = false;
     bool paused_ = false;
+    bool held_ = false;
     bool report_drained_ = false;
     // it was seen while reading was paused; what came before is still to be read
     bool peer_finished_ = false;

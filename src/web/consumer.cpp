@@ -29,7 +29,12 @@ void consumer::send_error(std::string_view code, std::string_view text) {
 }
 
 void consumer::close(std::uint16_t code, std::string_view reason) { session_->close(code, reason); }
-void consumer::join(std::string_view group) { session_->join(group); }
+joined consumer::join(std::string_view group) {
+    session_->join(group);
+    return joined(*session_);
+}
+bool joined::await_ready() const noexcept { return session_.joined(); }
+void joined::await_suspend(std::coroutine_handle<> waiting) const { session_.when_joined(waiting); }
 void consumer::leave(std::string_view group) { session_->leave(group); }
 channel_layer& consumer::layer() const noexcept { return session_->shared().layer; }
 const std::string& consumer::channel_name() { return session_->channel_name(); }

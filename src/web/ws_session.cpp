@@ -30,7 +30,7 @@ ws_session::extras& ws_session::more() {
 // An idle connection gives back what only a busy one needs.
 void ws_session::shrink() noexcept {
     if (extras_ && connected_ && extras_->mailbox.empty() && extras_->channel.empty() &&
-        extras_->newest.empty())
+        extras_->newest.empty() && !extras_->waiting_for_joins)
         extras_.reset();
 }
 
@@ -162,6 +162,8 @@ void ws_session::on_event(const event& e, const std::shared_ptr<void>& slot) noe
 
 // Ten thousand members of a group must not mean ten thousand lines.
 void ws_session::unhandled(const event& e) noexcept {
+    if (e.type() == gap_event_type)
+        return;
     site_.counters.events_unhandled.add();
     const auto second = link().home().second() + 1;
     if (std::exchange(tools().warned_second, second) != second)

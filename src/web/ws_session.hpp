@@ -37,7 +37,7 @@ public:
     std::uint32_t on_reminder() override;
     void on_stop() override;
     void on_ended() noexcept override;
-    bool busy() const noexcept override { return busy_; }
+    bool busy() const noexcept override { return busy_ || joining_ > 0; }
 
     // --- channels::subscriber ---
     void on_event(const event& e, const std::shared_ptr<void>& slot) noexcept override;
@@ -51,6 +51,10 @@ public:
     void close(std::uint16_t code, std::string_view reason);
     void join(std::string_view group);
     void leave(std::string_view group);
+    // Whether every membership holds, for everybody who sends to its group.
+    bool joined() const noexcept { return joining_ == 0; }
+    // Resumes the handler, on the shard, once joined() holds. One handler at a time.
+    void when_joined(std::coroutine_handle<> waiting) { more().waiting_for_joins = waiting; }
     const std::string& channel_name();
     const site& shared() const noexcept { return site_; }
 
@@ -83,6 +87,7 @@ private:
         std::vector<newest_event> newest;
         std::string channel;
         bytes early; // what came before accept()
+        std::coroutine_handle<> waiting_for_joins;
     };
 
     // What a waiting message costs: without its own share, empty ones would cost nothing and come without end.
@@ -119,6 +124,7 @@ private:
     void begin_closing(std::uint16_t code, std::string_view reason, bool linger);
     bool compresses(std::size_t text_bytes) const noexcept;
     void update_reading();
+    void join_completed();
 
     site& site_;
     const route& route_;
@@ -131,6 +137,7 @@ private:
     // second since when more than outbox_bytes_soft waits; 0: less does
     std::uint32_t slow_since_ = 0;
     std::uint16_t close_code_ = close_code::vanished;
+    std::uint16_t joining_ = 0;    // memberships that the layer's server does not know yet
     std::uint8_t window_bits_ = 0; // of permessage-deflate; 0: not agreed on
     phase phase_ = phase::connecting;
     bool accepted_ = false;

@@ -206,7 +206,7 @@ void ws_session::close(std::uint16_t code, std::string_view reason) {
 }
 
 void ws_session::join(std::string_view group) {
-    if (!is_group_name(group))
+    if (!site_.layer.accepts_group(group))
         throw error(errc::invalid, fmt::format("'{}' is no group name", group.substr(0, 40)));
     if (elsewhere())
         return on_shard([this, name = std::string(group)] { join(name); });
@@ -216,6 +216,22 @@ void ws_session::join(std::string_view group) {
         throw error(errc::invalid,
                     fmt::format("a consumer may be in {} groups", site_.limit.groups_max));
     site_.members.join(link().home(), group, *this);
+    auto& home = link().home();
+    auto completed = [this, &home] { home.events().post([this] { join_completed(); }); };
+    if (site_.layer.reaches_members(group, std::move(completed)))
+        return;
+    ++joining_;
+    link().hold_output(true);
+}
+
+// Until here this object was busy, so it is still there, whatever became of its connection.
+void ws_session::join_completed() {
+    if (--joining_ > 0)
+        return;
+    link().hold_output(false);
+    if (extras_ && extras_->waiting_for_joins)
+        std::exchange(extras_->waiting_for_joins, nullptr).resume();
+    link().settle();
 }
 
 void ws_session::leave(std::string_view group) {

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <concepts>
+#include <coroutine>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -52,6 +53,20 @@ struct message {
     std::string payload; // valid UTF-8 when is_text
 };
 
+// What consumer::join returns. To await it is to wait until the membership holds for everybody who sends to the group,
+// on other nodes too; at once with the memory layer. Not to await it is fine: what is sent to the client after join()
+// leaves only then, so a client that was answered misses nothing.
+class joined {
+public:
+    explicit joined(web::ws_session& session) noexcept : session_(session) {}
+    bool await_ready() const noexcept;
+    void await_suspend(std::coroutine_handle<> waiting) const;
+    void await_resume() const noexcept {}
+
+private:
+    web::ws_session& session_;
+};
+
 class consumer {
 public:
     consumer() = default;
@@ -95,9 +110,10 @@ protected:
 
     // --- the channel layer ---
 
-    // What is sent to the group after the return is handled here. Throws carillon::error (invalid) for a malformed name
-    // or above limits::groups_max.
-    void join(std::string_view group);
+    // What this process sends to the group after the return is handled here; what others send, once the result was
+    // awaited (on the consumer's shard). Throws carillon::error (invalid) for a malformed name or above
+    // limits::groups_max.
+    joined join(std::string_view group);
     void leave(std::string_view group);
     channel_layer& layer() const noexcept;
     // This consumer's own channel, for channel_layer::send. Made on first need.

@@ -164,3 +164,32 @@ TEST_CASE("joining and leaving inside dispatches agrees with a simple model") {
             table.leave_all(*one, [](std::string_view) {});
     }
 }
+
+TEST_CASE("what is for everybody reaches who is in any group once, however many groups it is in") {
+    group_table table;
+    member_of in_both(1), in_one(2), in_none(3);
+    table.join("room", in_both);
+    table.join("hall", in_both);
+    table.join("hall", in_one);
+    table.dispatch_to_all(news);
+    CHECK(in_both.heard == 1);
+    CHECK(in_one.heard == 1);
+    CHECK(in_none.heard == 0);
+}
+
+TEST_CASE("who leaves all groups while everybody is told does no harm") {
+    group_table table;
+    member_of first(1), second(2);
+    first.then = [&](member_of&, const event&) {
+        table.leave("room", second);
+        table.leave("hall", first);
+    };
+    table.join("hall", first);
+    table.join("room", second);
+    table.join("room", first);
+    table.dispatch_to_all(news);
+    CHECK(first.heard == 1);
+    CHECK(second.heard <= 1);
+    table.dispatch_to_all(news);
+    CHECK(first.heard == 2);
+}

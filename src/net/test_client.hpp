@@ -49,6 +49,12 @@ public:
     bool send_some(std::string_view bytes) {
         return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
     }
+    // True when nothing that the server sent is here at this moment.
+    bool nothing_waits() {
+        char one;
+        return received_.empty() && ::recv(fd_.get(), &one, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+               errno == EAGAIN;
+    }
     int fd() const noexcept { return fd_.get(); }
     void finish_sending() { ::shutdown(fd_.get(), SHUT_WR); }
     // Ends the connection with a reset, as a killed machine or an unplugged cable would look in the end.

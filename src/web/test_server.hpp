@@ -62,6 +62,7 @@ struct test_setup {
     std::uint32_t pool_threads = 2;
     channel_layer_options channels;
     const net::tls_context* tls = nullptr; // outlives the server
+    channel_layer* layer = nullptr;        // instead of the server's own; outlives it
 };
 
 class test_server {
@@ -73,8 +74,8 @@ public:
                                                                                        counted_,
                                                                                        pool_},
           members_(counted_), boxes_(setup.channels, counted_), layer_(members_, boxes_),
-          site_(std::move(table), setup.options, limit_, counted_, silent_log(), layer_, members_,
-                boxes_) {
+          site_(std::move(table), setup.options, limit_, counted_, silent_log(),
+                setup.layer ? *setup.layer : layer_, members_, boxes_) {
         std::vector<net::listener> listeners;
         listeners.push_back(net::listener::open(*net::parse_bind_address("127.0.0.1:0")).value());
         const auto name = listeners.front().name();

@@ -110,6 +110,12 @@ public:
             ::kill(pid_, SIGKILL);
         ::waitpid(std::exchange(pid_, -1), nullptr, 0);
     }
+    // The exit code of a process that ends by itself; -1 when a signal ended it.
+    int wait() {
+        int status = 0;
+        ::waitpid(std::exchange(pid_, -1), &status, 0);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
     void signal(int which) { ::kill(pid_, which); }
     // True when `other` becomes readable before this process ends.
     bool outlives(int other) const {

@@ -20,10 +20,10 @@ public:
     }
 
     result<wire::redis::reply> answer() {
+        connector_.start(false); // its own time ends first, and it knows what is missing
         loop_.at(now() + timeout_, [this] {
             over(failure{errc::timed_out, "Redis did not answer in time"});
         });
-        connector_.start(false);
         if (!told_)
             loop_.run();
         return std::move(*told_);

@@ -91,7 +91,8 @@ void connector::reach(stage next, endpoint to) {
     deadline_ = now() + patience;
     deadline_timer_ = loop_.at(deadline_, [this] {
         deadline_timer_.reset();
-        failed({errc::unavailable, "no answer in time"});
+        const std::string missing = link_ ? link_->missing() : "no address for its name";
+        failed({errc::unavailable, missing + " in time"});
     });
     if (where_.tls) {
         // read anew each time: a renewed certificate needs no restart

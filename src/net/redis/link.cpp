@@ -48,6 +48,14 @@ void link::write(std::string_view bytes) {
     });
 }
 
+const char* link::missing() const noexcept {
+    switch (state_) {
+    case state::connecting: return "no connection";
+    case state::shaking_hands: return "no TLS session";
+    default: return "no answer";
+    }
+}
+
 void link::close() noexcept {
     if (state_ == state::closed)
         return;

@@ -42,6 +42,8 @@ public:
     void read_now() noexcept { read(); }
     void close() noexcept; // nothing is told any more
     void attend(link_events& events) noexcept { events_ = &events; }
+    // What has not come yet, for a log: "no connection", "no TLS session", "no answer".
+    const char* missing() const noexcept;
     std::size_t unsent_bytes() const noexcept { return out_.size() - sent_; }
 
 private:

@@ -16,6 +16,11 @@ struct resolver::job {
     std::mutex guard;
     loop* home = nullptr;      // under guard: null when nobody wants the answer
     resolver* owner = nullptr; // on the loop's thread
+
+    void leave() noexcept {
+        std::lock_guard lock(guard);
+        home = nullptr;
+    }
 };
 
 namespace {
@@ -42,8 +47,7 @@ result<std::vector<socket_address>> look_up(const std::string& host) {
 
 resolver::~resolver() {
     for (auto& [host, one] : running_) {
-        std::lock_guard lock(one->guard);
-        one->home = nullptr;
+        one->leave();
         one->owner = nullptr;
     }
 }
@@ -53,6 +57,7 @@ void resolver::run(const std::shared_ptr<job>& what) {
     std::lock_guard lock(what->guard);
     if (what->home)
         what->home->post([what, found = std::move(found)]() mutable {
+            what->leave(); // not before its thread is out of post(): the loop may end right after this
             if (what->owner)
                 what->owner->take(what->host, std::move(found));
         });

@@ -56,9 +56,9 @@ protected:
 // Everything on the loop's thread; destroyed before the loop, also from inside any of its calls. `told` and events are
 // called from the loop, never from inside start() or send(); by the destructor, errc::cancelled for what is under way.
 //
-// A reply READONLY, LOADING, MASTERDOWN, CLUSTERDOWN or NOAUTH is told, and then the connection is dropped: this server is
-// not the one. An idle connection is asked for a sign of life every few seconds. The log has one line at a loss, one at
-// the recovery, and one when the server refuses user, password or database; none for each attempt.
+// A reply READONLY, LOADING, MASTERDOWN, CLUSTERDOWN or NOAUTH is told, and then the connection is dropped: this server
+// is not the one. An idle connection is asked for a sign of life every few seconds. The log has one line at a loss, one
+// at the recovery, and one when the server refuses user, password or database; none for each attempt.
 // What was received and is not a whole reply yet is bounded by the reply reader, what waits to be sent by the user.
 class client {
 public:
@@ -75,8 +75,8 @@ public:
     void start();
     bool up() const noexcept;
     // Queues a command; all of one turn leave in one write, replies come in order. `timeout` of zero means
-    // command_timeout. A command whose reply does not come in time costs the connection: its peer is taken for gone. The
-    // time of a command behind another that may take longer is that one's.
+    // command_timeout. A command whose reply does not come in time costs the connection: its peer is taken for gone.
+    // A command behind another that may take longer has the time of that one.
     void send(const wire::redis::command& what, told done, std::chrono::milliseconds timeout = {});
     // For connections that subscribe: nothing is told, what comes back is pushed, an error reply too. What send() sent
     // before is still told. Ignored while it is not up.

@@ -146,6 +146,24 @@ TEST_CASE("LOADING at the sign-in is not up") {
     CHECK(tester.log.count("LOADING") == 1);
 }
 
+TEST_CASE("attempts are spaced by the back-off, which grows to its maximum") {
+    constexpr int attempts = 12;
+    std::atomic<int> asked{0};
+    std::promise<void> enough;
+    fake_server loading([&](const std::string&) {
+        if (++asked == attempts)
+            enough.set_value();
+        return std::string("+OK\r\n-LOADING wait\r\n");
+    });
+    loop_thread on;
+    const auto before = now();
+    witness tester(on, loading.url()); // 10 ms doubled up to 100 ms, at least half of each
+    REQUIRE(enough.get_future().wait_for(std::chrono::milliseconds(patience_milliseconds)) ==
+            std::future_status::ready);
+    CHECK(now() - before >= (10 + 20 + 40 + 80 + 7 * 100) * 1ms / 2);
+    CHECK(tester.log.all().size() == 1);
+}
+
 TEST_CASE("a master that became a replica is left until it is a master again") {
     if (no_redis())
         return;

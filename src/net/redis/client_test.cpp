@@ -219,3 +219,39 @@ TEST_CASE("what is sent from inside on_up leaves before everything else") {
     REQUIRE(tester.ask({"SET", "who", "somebody"}));
     CHECK(on.call([&] { return order; }) == std::vector<std::string>{""});
 }
+
+TEST_CASE("what a stopped server does not take is counted, and arrives when it goes on") {
+    if (no_redis())
+        return;
+    server redis;
+    loop_thread on;
+    witness tester(on, redis.url());
+    REQUIRE(tester.wait_up());
+    redis.pause();
+    const command large{"APPEND", "text", std::string(1'000'000, 'x')};
+    crowd many;
+    tester.call([&](client& c) { many.send(c, 20, large); });
+    CHECK(tester.call([](client& c) { return c.pending_bytes(); }) == 20 * large.bytes().size());
+    redis.resume();
+    REQUIRE(many.wait());
+    CHECK(many.numbers.back() == 20'000'000);
+    CHECK(tester.call([](client& c) { return c.pending_bytes(); }) == 0);
+    CHECK(tester.now_seen().downs == 0);
+}
+
+TEST_CASE("a command behind one that waits has the time of that one") {
+    if (no_redis())
+        return;
+    server redis;
+    loop_thread on;
+    witness tester(on, redis.url());
+    REQUIRE(tester.wait_up());
+    std::promise<bool> nothing;
+    tester.call([&](client& c) {
+        c.send(
+            {"BLPOP", "empty", "0.3"}, [&](auto got) { nothing.set_value(got->is_nil()); }, 5s);
+    });
+    CHECK(tester.ask({"PING"}, 50ms)->text == "PONG");
+    CHECK(nothing.get_future().get());
+    CHECK(tester.now_seen().downs == 0);
+}

@@ -23,11 +23,16 @@ std::string quoted(std::string_view text) {
     return out;
 }
 
+// Nothing where a Sentinel names what cannot be a host: TLS would check the certificate against less than it seems.
 std::optional<endpoint> endpoint_of(const reply& named) {
-    if (named.items.size() != 2 || named.items[0].text.empty())
+    if (named.items.size() != 2)
         return std::nullopt;
     endpoint out;
     out.host = named.items[0].text;
+    const bool printable =
+        std::all_of(out.host.begin(), out.host.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+    if (out.host.empty() || !printable)
+        return std::nullopt;
     const auto& port = named.items[1].text;
     const auto [end, problem] = std::from_chars(port.data(), port.data() + port.size(), out.port);
     if (problem != std::errc() || end != port.data() + port.size() || out.port == 0)

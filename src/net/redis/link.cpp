@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace carillon::net::redis {
@@ -25,9 +26,14 @@ result<void> link::open(const socket_address& to, const tls_client_context* tls,
         stream_.emplace(std::move(*opened), *tls, host);
     else
         stream_.emplace(std::move(*opened), nullptr);
+    try {
+        loop_.watch(stream_->fd(), EPOLLIN | EPOLLOUT, *this);
+    } catch (const std::system_error& none_left) {
+        stream_.reset();
+        return failure{errc::unavailable, none_left.what()};
+    }
     state_ = state::connecting;
     wants_writable_ = true;
-    loop_.watch(stream_->fd(), EPOLLIN | EPOLLOUT, *this);
     return {};
 }
 

@@ -174,7 +174,7 @@ void client::impl::on_connected(std::shared_ptr<link> made, const std::string& s
 void client::impl::log_loss(const failure& why) {
     if (why.code == errc::unauthorized || why.code == errc::invalid) {
         if (!std::exchange(refusal_logged_, true))
-            log_.error("Redis does not take this configuration; tried again until it does",
+            log_.error("the configuration of Redis does not work; tried again until it does",
                        {{"role", options_.role}, {"redis", where_.name()}, {"why", why.message}});
     } else if (!down_told_) {
         log_.warning("Redis is away",

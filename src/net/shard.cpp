@@ -104,6 +104,8 @@ void shard::end_turn() {
     send_outgoing();
     for (auto* dead : dead_) {
         std::erase(rereads_, dead);
+        if (burial_)
+            burial_(*dead);
         delete dead;
     }
     dead_.clear();

@@ -61,9 +61,9 @@ public:
     // Asks every connection to finish, those that come later too.
     void stop_connections();
 
-    // Called with each connection that is buried: it has ended, and nothing of its protocol runs any more. Set before
-    // run().
-    void on_burial(std::function<void(const connection&)> told) { burial_ = std::move(told); }
+    // Called on the shard's thread with the descriptor of each connection that ended and was destroyed, its protocol
+    // with it; the descriptor may be another's already. Set before run().
+    void on_burial(std::function<void(int)> told) { burial_ = std::move(told); }
 
     // Calls `visit(connection&)` for every live connection.
     template <class F>
@@ -102,7 +102,7 @@ private:
         std::vector<std::unique_ptr<posted>> work;
     };
     std::vector<outgoing> outgoing_;
-    std::function<void(const connection&)> burial_;
+    std::function<void(int)> burial_;
     std::atomic<std::uint32_t> count_{0};
 };
 

@@ -38,7 +38,7 @@ private:
 
     running_site& site_;
     net::local_socket socket_;
-    const int served_;
+    const std::uint64_t served_;
     std::string received_;
     bool input_over_ = false;
 };

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <mutex>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "net/local_socket.hpp"
 #include "web/memory_site.hpp"
@@ -22,22 +23,27 @@ public:
     // What requests name: the first of allowed_hosts as a host.
     const std::string& host() const noexcept { return host_; }
 
-    // A connection is known by the server's descriptor.
     struct ends {
         net::local_socket client;
-        int served;
+        std::uint64_t served; // the connection's number
     };
     // Throws carillon::error (unavailable).
     ends connect();
     // Waits until nothing of the connection is left in the server. False at the deadline.
-    bool wait_until_ended(int served, steady_time deadline);
+    bool wait_until_ended(std::uint64_t served, steady_time deadline);
 
 private:
     const std::string host_;
     std::mutex guard_;
     std::condition_variable changed_;
-    std::set<int> served_;
-    web::memory_site site_; // ends first: its shards tell of burials
+    // The oldest of one descriptor ends first: others get it only after that.
+    struct alive {
+        int descriptor;
+        std::uint64_t served;
+    };
+    std::vector<alive> alive_;
+    std::uint64_t connected_ = 0;
+    web::memory_site site_; // ends first: its shards tell who was buried
 };
 
 } // namespace carillon::testing

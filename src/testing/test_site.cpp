@@ -33,9 +33,11 @@ running_site::running_site(const std::function<routes(channel_layer&)>& make,
                            const test_site_options& given)
     : host_(host_among(given.allowed_hosts)), site_(make, options_of(given), {}) {
     for (std::uint32_t i = 0; i < site_.shards().size(); ++i)
-        site_.shards().at(i).on_burial([this](const net::connection& dead) {
+        site_.shards().at(i).on_burial([this](int descriptor) {
             std::lock_guard lock(guard_);
-            served_.erase(dead.fd());
+            const auto dead = std::ranges::find(alive_, descriptor, &alive::descriptor);
+            if (dead != alive_.end())
+                alive_.erase(dead);
             changed_.notify_all();
         });
     site_.start();
@@ -43,22 +45,22 @@ running_site::running_site(const std::function<routes(channel_layer&)>& make,
 
 running_site::ends running_site::connect() {
     auto [client, server] = net::local_socket::pair().value();
-    const int served = server.descriptor();
-    {
-        std::lock_guard lock(guard_);
-        served_.insert(served);
-    }
-    if (!site_.shards().adopt(net::unique_fd(server.release()), net::peer_name::loopback())) {
-        std::lock_guard lock(guard_);
-        served_.erase(served);
-        throw error(errc::unavailable, "the site has limits::connections_max connections");
-    }
-    return {std::move(client), served};
+    std::unique_lock lock(guard_);
+    const auto served = ++connected_;
+    alive_.push_back({server.descriptor(), served});
+    lock.unlock();
+    if (site_.shards().adopt(net::unique_fd(server.release()), net::peer_name::loopback()))
+        return {std::move(client), served};
+    lock.lock();
+    std::erase_if(alive_, [served](const alive& one) { return one.served == served; });
+    throw error(errc::unavailable, "the site has limits::connections_max connections");
 }
 
-bool running_site::wait_until_ended(int served, steady_time deadline) {
+bool running_site::wait_until_ended(std::uint64_t served, steady_time deadline) {
     std::unique_lock lock(guard_);
-    return changed_.wait_until(lock, deadline, [&] { return !served_.contains(served); });
+    return changed_.wait_until(lock, deadline, [&] {
+        return std::ranges::find(alive_, served, &alive::served) == alive_.end();
+    });
 }
 
 test_site::test_site(std::function<routes(channel_layer&)> make, test_site_options options)

@@ -77,14 +77,14 @@ background_route background(std::string channel, Arguments... arguments) {
 // The threads that read channels: `threads` for each route, each with its own source and its own consumer.
 class background_workers {
 public:
-    // errc::invalid for a malformed channel name, two routes of one channel or no thread; what the layer's receive_from()
-    // says; errc::unavailable when the system gives no thread. Everything given outlives the workers.
+    // errc::invalid for a malformed channel name, two routes of one channel or no thread; what the layer's
+    // receive_from() says; errc::unavailable when the system gives no thread. Everything given outlives the workers.
     static result<std::unique_ptr<background_workers>> start(const background_routes& served,
                                                              std::uint32_t threads,
                                                              channel_layer& layer, logger& log,
                                                              metrics& counted);
-    // Ends waiting, lets running handlers finish until the deadline; events that wait in their channels stay there. True
-    // when all did; a handler that did not is waited for by the destructor. Not from a handler.
+    // Ends waiting, lets running handlers finish until the deadline; events that wait in their channels stay there.
+    // True when all did; a handler that did not is waited for by the destructor. Not from a handler.
     bool stop(steady_time deadline);
     ~background_workers();
 

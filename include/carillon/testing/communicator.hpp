@@ -112,13 +112,13 @@ public:
     std::string receive_text(std::chrono::milliseconds timeout = default_timeout);
     bytes receive_bytes(std::chrono::milliseconds timeout = default_timeout);
     value receive_json(std::chrono::milliseconds timeout = default_timeout);
-    // True when for that long no message comes and the server does not close. What came is still there to be received.
+    // True when for that long no message comes and the server does not close. What came can still be received.
     bool receive_nothing(std::chrono::milliseconds listening = silence);
-    // Waits for the server's close frame and returns its code, or close_code::vanished when the connection ended without
-    // one; messages before it are discarded. Asked again it says the same.
+    // Waits for the server's close frame and returns its code, or close_code::vanished when the connection ended with
+    // none; messages before it are discarded. Asked again it says the same.
     std::uint16_t receive_close(std::chrono::milliseconds timeout = default_timeout);
-    // Closes, and waits until the consumer's on_disconnect has run. Also after the server closed or refused.
-    // close_code::none_given sends no code, close_code::vanished no close frame at all;
+    // Closes, and waits until the consumer's on_disconnect has run and the consumer is gone. Also after the server
+    // closed or refused. close_code::none_given sends no code, close_code::vanished no close frame at all;
     // errc::invalid for what no client may send.
     void disconnect(std::uint16_t code = 1000, std::chrono::milliseconds timeout = default_timeout);
 

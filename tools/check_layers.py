@@ -16,6 +16,7 @@ MAY_INCLUDE = {
     "db": ("base", "wire", "net"),
     "jobs": ("base", "wire", "net", "channels", "db"),
     "web": ("base", "wire", "net", "channels"),
+    "testing": ("base", "wire", "net", "channels", "web"),
     "admin": ("base", "wire", "net", "channels", "db", "jobs", "web"),
     "app": ("base", "wire", "net", "channels", "db", "jobs", "web", "admin"),
 }

@@ -14,7 +14,6 @@ wire::layer::codec_options wire_of(const redis_layer_options& options) {
     auto codec = options.codec;
     codec.random_prefix_bytes = 12;
     codec.age_max = options.common.expiry + std::chrono::seconds(10);
-    codec.message_bytes_max = options.message_bytes_max;
     return codec;
 }
 
@@ -123,7 +122,7 @@ void core_layer::on_restore(host& of) noexcept {
 
 void core_layer::on_ready(host& of) noexcept {
     sender_.on_ready(of);
-    if (members_)
+    if (!readers_.empty())
         readers_[of.index()]->read();
     tell_of_gap(of.index());
 }
@@ -135,7 +134,7 @@ void core_layer::on_lost(host& of) noexcept {
 }
 
 void core_layer::tell_of_gap(std::size_t index) {
-    if (!members_ || !outage_[index] || !hosts_[index]->ready() || !readers_[index]->up())
+    if (readers_.empty() || !outage_[index] || !hosts_[index]->ready() || !readers_[index]->up())
         return;
     outage_[index] = false;
     counted_.gaps.add();

@@ -27,8 +27,8 @@ public:
     // "specific.<process>!": what all names of this process begin with. Empty without a process.
     const std::string& own() const noexcept { return own_; }
     bool is_own(std::string_view channel) const noexcept;
-    // The one member that this process is in a group of Redis: own() + "g.<group>", or own() + "h.<32 hexadecimal digits>"
-    // where that would be too long for a channel's name.
+    // The one member that this process is in a group of Redis: own() + "g.<group>", or own() + "h.<32 hex digits of
+    // the SHA-256>" where that would be too long for a channel's name.
     std::string entry_of(std::string_view group) const;
 
 private:
@@ -39,7 +39,8 @@ private:
 // What follows own() in the entry of a group.
 inline constexpr std::string_view entry_by_name = "g.", entry_by_hash = "h.";
 
-// How many messages may wait in the queue of this channel. `channel` is the whole name; of several in one queue, the first.
+// How many messages may wait in the queue of this channel. `channel` is the whole name; of several in one queue, the
+// first one's.
 std::uint32_t capacity_of(const redis_layer_options& options, std::string_view channel);
 
 } // namespace carillon::channels::redis

@@ -1,3 +1,5 @@
+#include <doctest/doctest.h>
+
 #include "channels/redis/test_node.hpp"
 #include "channels/redis/test_python.hpp"
 

@@ -12,8 +12,8 @@ namespace carillon::channels::redis {
 
 class credits {
 public:
-    // `freed` is called on any thread, once after a reserve() that got less than it asked for, when some are free again.
-    // `gauge` shows how many are out.
+    // `freed` is called on any thread, once after a reserve() that got less than it asked for, when some are free
+    // again. `gauge` shows how many are out.
     credits(std::size_t most, std::function<void()> freed, counter& gauge);
     // Shares may live on; they call nothing any more.
     ~credits();

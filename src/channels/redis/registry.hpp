@@ -15,9 +15,9 @@
 
 namespace carillon::channels::redis {
 
-// Thread-safe. Each name belongs to one host (a shard of the layer). What has to be done comes out as changes, which the
-// I/O thread carries out and acknowledges; whatever happens meanwhile, the last state of each name wins. A host is away
-// from away() to back(). A name that was wanted and given up while Redis never heard of it leaves nothing behind.
+// Thread-safe. Each name belongs to one host (a shard of the layer). What has to be done comes out as changes, which
+// the I/O thread carries out and acknowledges; whatever happens meanwhile, the last state of each name wins. A host is
+// away from away() to back(). A name that was wanted and given up while Redis never heard of it leaves nothing behind.
 class registry {
 public:
     // `host_of` tells a name's host. `changed(host)` is called, on any thread and possibly under a caller's lock, when
@@ -29,8 +29,8 @@ public:
 
     void want(std::string_view name);
     void unwant(std::string_view name);
-    // As channel_layer::reaches_members: true when Redis knows the name, when nobody wants it, or when its host is away.
-    // Else `ready` is called once, on the I/O thread.
+    // As channel_layer::reaches_members: true when Redis knows the name, when nobody wants it, or when its host is
+    // away. Else `ready` is called once, on the I/O thread.
     bool reached(std::string_view name, std::function<void()> ready);
 
     // --- on the I/O thread ---

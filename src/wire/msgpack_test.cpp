@@ -106,7 +106,8 @@ TEST_CASE("sizes choose the width of the head") {
             o.append("k" + std::to_string(i), i);
         const auto data = packed(o);
         CHECK(data.starts_with(unhex(hex)));
-        CHECK(parse_msgpack(data).value() == value(std::move(o)));
+        // Comparing objects costs the square of their size.
+        CHECK(packed(parse_msgpack(data).value()) == data);
     }
 }
 
@@ -189,9 +190,9 @@ TEST_CASE("announced sizes without bytes are refused before memory is taken") {
                                        "ddffffffffc0", "dfffffffffa16101"})
         CHECK(refusal(unhex(hex)) == errc::corrupt);
     // Each of the 63 heads alone could be true; together they announce 63 times what is there. Were all reserved, it
-    // would take 80 GB.
+    // would take 2.6 GB.
     std::string hostile;
-    constexpr std::uint32_t announced = 1 << 25;
+    constexpr std::uint32_t announced = 1 << 20;
     for (int i = 0; i < 63; ++i)
         append_msgpack_array_head(hostile, announced);
     hostile.append(announced, '\xc1');

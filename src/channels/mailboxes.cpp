@@ -63,7 +63,8 @@ std::shared_ptr<mailboxes::box> mailboxes::find(std::string_view channel) {
     return found == boxes_.end() ? nullptr : found->second;
 }
 
-result<void> mailboxes::send(std::string_view channel, const event& e) {
+result<void> mailboxes::send(std::string_view channel, const event& e,
+                             std::shared_ptr<void> credit) {
     const bool by_hand = channel.find('!') == std::string_view::npos;
     if (by_hand && !options_.pubsub_names)
         return enqueue(channel, e);
@@ -77,13 +78,14 @@ result<void> mailboxes::send(std::string_view channel, const event& e) {
                                                        channel, options_.capacity)};
     }
     const std::shared_ptr<void> slot(nullptr, [there](void*) { there->held.fetch_sub(1); });
-    there->home->events().post([this, there, slot, e, expires = now() + options_.expiry] {
-        if (!there->who)
-            return;
-        if (now() > expires)
-            return expired_.add();
-        there->who->on_event(e, slot);
-    });
+    there->home->events().post(
+        [this, there, slot, e, credit = std::move(credit), expires = now() + options_.expiry] {
+            if (!there->who)
+                return;
+            if (now() > expires)
+                return expired_.add();
+            there->who->on_event(e, slot);
+        });
     return {};
 }
 

@@ -80,7 +80,7 @@ public:
 
 private:
     class impl;
-    std::unique_ptr<impl> impl_;
+    std::shared_ptr<impl> impl_; // lives through a call that destroys the client
 };
 
 // One connection, one command, blocking: for `check` and tools. At most `timeout` in all.

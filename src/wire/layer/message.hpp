@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -26,6 +27,8 @@ struct codec_options {
     std::vector<std::string> keys;
     // Of encrypted messages; older ones are refused. Nothing: no limit (pubsub).
     std::optional<std::chrono::seconds> age_max;
+    // Larger ones are refused unread: the values of a message may take 80 times its bytes.
+    std::size_t message_bytes_max = std::size_t{16} * 1024 * 1024;
 };
 
 struct decoded_message {
@@ -57,12 +60,14 @@ public:
 
     // The addresses of a message: none, the one of a direct send (a text), or those of a group send (a list).
     enum class addressing : std::uint8_t { none, one, list };
-    // `to` holds exactly one name for addressing::one. Every call takes fresh random bytes and the present time.
+    // `to` holds exactly one name for addressing::one and is not looked at for addressing::none; the event is packed
+    // in this codec's format. Every call takes fresh random bytes and the present time. A name that is no valid UTF-8,
+    // which nobody can have, gets U+FFFD for what is wrong: no address may end a reader.
     std::string encode(const packed_event& e, addressing how,
                        std::span<const std::string_view> to) const;
 
-    // errc::corrupt with the reason: too short, not decryptable with any key, too old, malformed, not a map, no text
-    // under "type". `now` decides about age.
+    // errc::corrupt with the reason: too short, too large, not decryptable with any key, too old, malformed, not a map,
+    // no text under "type". `now` decides about age.
     result<decoded_message> decode(std::string_view data, unix_seconds now) const;
 
     serializer format() const noexcept { return format_; }
@@ -70,6 +75,7 @@ public:
 private:
     serializer format_;
     std::uint32_t prefix_bytes_;
+    std::size_t message_bytes_max_;
     std::vector<fernet_key> keys_;
     std::optional<std::chrono::seconds> age_max_;
 };

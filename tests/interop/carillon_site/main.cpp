@@ -3,6 +3,7 @@
 
 #include "consumers.hpp"
 #include "control.hpp"
+#include "jobs.hpp"
 #include "probes.hpp"
 
 namespace cr = carillon;
@@ -16,6 +17,8 @@ public:
     std::string description() const override {
         return "The counterpart of a Django site, for tests on one channel layer.";
     }
+
+    cr::background_routes background(cr::services&) override { return interop::job_routes(); }
 
     cr::routes urls(cr::services& shared) override {
         auto table = interop::consumer_routes(shared.layer);

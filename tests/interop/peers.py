@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -87,10 +88,22 @@ class PythonProcess:
 
 
 class HttpSite:
-    """What tests ask of either site; `port` is the subclass's."""
+    """What tests ask of either site; `port` is the subclass's, or `unix_socket` a path."""
+
+    unix_socket = None
+
+    def dial(self, seconds=ANSWER_SECONDS):
+        """A new connection to the site."""
+        if self.unix_socket is None:
+            return socket.create_connection(("127.0.0.1", self.port), seconds)
+        made = socket.socket(socket.AF_UNIX)
+        made.settimeout(seconds)
+        made.connect(str(self.unix_socket))
+        return made
 
     def request(self, method, path, body=None, headers=None, seconds=60):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
+        connection = http.client.HTTPConnection("127.0.0.1", timeout=seconds)
+        connection.sock = self.dial(seconds)
         try:
             connection.request(method, path, body=body, headers=headers or {})
             answer = connection.getresponse()
@@ -100,12 +113,12 @@ class HttpSite:
 
     def socket(self, path, **more):
         """A connection to any path."""
-        return Frames(("127.0.0.1", self.port), path, **more)
+        return Frames(("127.0.0.1", self.port), path, sock=self.dial(), **more)
 
     def probe(self, *groups):
         """A probe consumer's client in these groups; it knows its channel's name."""
         query = "?group=" + urllib.parse.quote(",".join(groups)) if groups else ""
-        return Probe(("127.0.0.1", self.port), "/ws/probe/" + query)
+        return Probe(("127.0.0.1", self.port), "/ws/probe/" + query, sock=self.dial())
 
     def disconnects(self):
         """What the disconnect handlers of this process heard: {channel: [codes]}."""
@@ -287,8 +300,8 @@ class Frames(RawWebSocket):
 class Probe(Frames):
     """The client of a probe consumer."""
 
-    def __init__(self, address, path):
-        super().__init__(address, path, timeout=ANSWER_SECONDS)
+    def __init__(self, address, path, sock):
+        super().__init__(address, path, sock=sock, timeout=ANSWER_SECONDS)
         self.channel = self.next_json()["channel_name"]
         self.gaps = 0
 

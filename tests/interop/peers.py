@@ -178,10 +178,10 @@ class PeerError(Exception):
 
 
 class PythonPeer(PythonProcess):
-    """control.py: a Python process that uses the real channel layer as it is told."""
+    """control.py: a Python process that uses the real channel layer as it is told; `broker` is that of Celery's jobs."""
 
-    def __init__(self, layer):
-        super().__init__(layer, "control.py")
+    def __init__(self, layer, broker=""):
+        super().__init__(layer, "control.py", environment={"INTEROP_CELERY_BROKER": broker})
         self.lock, self.last, self.waiting = threading.Lock(), 0, {0: concurrent.futures.Future()}
         self.ready = self.waiting[0]
 

@@ -19,6 +19,8 @@ django.setup()
 from channels.layers import get_channel_layer  # noqa: E402
 
 from probes.shown import meant, shown  # noqa: E402
+from project.celery import app  # noqa: E402,F401
+from reports.tasks import make_report  # noqa: E402
 
 
 class OverCapacity(logging.Handler):
@@ -55,6 +57,10 @@ class Control:
     async def receive(self, channel, seconds):
         return shown(await asyncio.wait_for(self.layer.receive(channel), seconds))
 
+    async def make_report(self, job_id, steps):
+        """Gives the job to a Celery worker."""
+        await asyncio.get_running_loop().run_in_executor(None, make_report.delay, job_id, steps)
+
     async def stream(self, group, count, publisher="python", first=0, interval=0.0, type="probe.event"):
         """Sends {"publisher", "n"} with n = first, first + 1, …; says which failed and how long it took."""
         failed, full_before, begun = [], self.over_capacity.count, time.monotonic()
@@ -90,7 +96,9 @@ async def main():
     control, running = Control(), set()
     print(json.dumps({"id": 0, "value": "ready"}), flush=True)
     while line := await reader.readline():
-        running.add(asyncio.create_task(obey(control, line)))
+        task = asyncio.create_task(obey(control, line))
+        running.add(task)
+        task.add_done_callback(running.discard)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from channels.layers import get_channel_layer
 def make_report(job_id, steps):
     """Tells `steps` steps and the completion to the group of the report."""
     def tell(progress, status, message):
-        event = {"type": "progress_update", "progress": progress, "status": status, "message": message}
+        event = {"type": "progress_update", "progress": progress, "status": status, "message": message + " by Celery"}
         async_to_sync(get_channel_layer().group_send)(f"report_{job_id}", event)
 
     for step in range(1, steps + 1):

@@ -1,5 +1,5 @@
-"""Core layer (channels_redis.core) and Carillon on the same Redis: scenarios 1 to 15 and 23, plain and encrypted, on one
-host and on three. Tests carry the number of their scenario."""
+"""Core layer (channels_redis.core) and Carillon on the same Redis: scenarios 1 to 15 and 23, plain and encrypted, on
+one host and on three. Tests carry the number of their scenario."""
 
 import time
 

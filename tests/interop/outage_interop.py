@@ -1,5 +1,5 @@
-"""Redis goes away and comes back: scenarios 19 and 22, a pause, a cut network and a flood, all under load. Sockets stay,
-what was lost is told to the sender and counted, nothing that was accepted after the recovery is lost."""
+"""Redis goes away and comes back: scenarios 19 and 22, a pause, a cut network and a flood, all under load. Sockets
+stay, what was lost is told to the sender and counted, nothing that was accepted after the recovery is lost."""
 
 import concurrent.futures
 import os
@@ -36,12 +36,13 @@ class OutageCase(InteropCase):
         self.crowd.join(self.near.port, self.group(), SOCKETS)
         self.streams = 0
 
-    def stream(self, count, pause_us=0, node=None):
-        """Starts a stream of the far node; (publisher, future of what became of it)."""
+    def stream(self, count, batch=1, pause_ms=0):
+        """Starts a stream of the far node, `batch` events every `pause_ms`; (publisher, future of what became of it)."""
         self.streams += 1
         name = f"{self.group()}-{self.streams}"
-        order = {"groups": [self.group()], "publisher": name, "first": 0, "count": count, "pause_us": pause_us}
-        return name, self.pool.submit((node or self.far).order, "/layer/stream", order, 120)
+        order = {"groups": [self.group()], "publisher": name, "first": 0, "count": count, "batch": batch,
+                 "pause_ms": pause_ms}
+        return name, self.pool.submit(self.far.order, "/layer/stream", order, 120)
 
     def pump(self, enough, seconds, what):
         self.assertTrue(self.crowd.pump(enough, seconds), f"not within {seconds} s: {what}")
@@ -103,7 +104,7 @@ class OutageCase(InteropCase):
 class Outages(OutageCase):
     def test_19_redis_is_killed_under_load_and_restarted_after_ten_seconds(self):
         before = self.dropped()
-        publisher, told = self.stream(3000, pause_us=5000)
+        publisher, told = self.stream(3000, pause_ms=5)
         python = self.peer.begin("stream", group=self.group(), count=1000, publisher="python", interval=0.004)
         self.pump(lambda: len(self.crowd.members[0].numbers()[publisher]) > 200, 20, "the stream runs")
         self.redis.kill()
@@ -122,7 +123,7 @@ class Outages(OutageCase):
 
     def test_redis_is_paused_for_twenty_seconds_under_load(self):
         before = self.dropped()
-        publisher, told = self.stream(4000, pause_us=6000)
+        publisher, told = self.stream(4000, pause_ms=6)
         self.pump(lambda: len(self.crowd.members[0].numbers()[publisher]) > 200, 20, "the stream runs")
         self.redis.pause()
         self.crowd.pump(lambda: False, PAUSE_SECONDS)
@@ -135,7 +136,7 @@ class Outages(OutageCase):
 
     def test_22_connections_are_killed_twenty_times_in_a_stream_of_ten_thousand(self):
         before = self.dropped()
-        publisher, told = self.stream(STREAM, pause_us=400)
+        publisher, told = self.stream(STREAM, batch=10, pause_ms=5)
         member = self.crowd.members[0]
         for number in range(KILLS):
             share = (number + 1) * STREAM // (KILLS + 2)
@@ -196,7 +197,7 @@ class PubsubOutages(OutageCase):
 
     def test_32_redis_is_killed_under_load_and_restarted(self):
         before = self.dropped()
-        publisher, told = self.stream(1500, pause_us=4000)
+        publisher, told = self.stream(1500, pause_ms=4)
         self.pump(lambda: len(self.crowd.members[0].numbers()[publisher]) > 100, 20, "the stream runs")
         self.redis.restart("kill")
         self.assert_flows(BACK_SECONDS + 1, time.monotonic())
@@ -207,7 +208,7 @@ class PubsubOutages(OutageCase):
 
     def test_32_connections_are_killed_twenty_times(self):
         before = self.dropped()
-        publisher, told = self.stream(4000, pause_us=500)
+        publisher, told = self.stream(4000, batch=5, pause_ms=4)
         for number in range(KILLS):
             share = (number + 1) * 4000 // (KILLS + 2)
             self.crowd.pump(lambda: told.done() or Outages.at_least(self.crowd.members[0], share), 1)

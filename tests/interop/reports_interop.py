@@ -1,5 +1,5 @@
-"""Three pages of one report at node A, the worker in another process of Carillon, a Celery worker that tells progress to
-the same group: all pages move."""
+"""Three pages of one report at node A, the worker in another process of Carillon, a Celery worker that tells progress
+to the same group: all pages move."""
 
 import unittest
 

@@ -99,7 +99,7 @@ class Sentinels(ServiceCase):
         """Whether a message of the peer arrives; its first attempts fail on connections to the old master."""
         try:
             peer.group_send("room", event("probe.marker"))
-        except Exception:  # pylint: disable=broad-except
+        except Exception:
             return False
         probe.until(event("probe.marker"))
         return True

@@ -1,4 +1,4 @@
-#include "consumers.hpp"
+#include "interop/carillon_site/consumers.hpp"
 
 #include <carillon/base/error.hpp>
 #include <carillon/wire/json.hpp>

@@ -1,15 +1,17 @@
-#include "control.hpp"
+#include "interop/carillon_site/control.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <thread>
 
 #include <carillon/base/error.hpp>
+#include <carillon/channels/confirm.hpp>
+#include <carillon/net/waits.hpp>
 
-#include "shown.hpp"
+#include "interop/carillon_site/shown.hpp"
 
 namespace cr = carillon;
 
@@ -30,77 +32,105 @@ public:
         const std::lock_guard held(lock_);
         --awaited_;
         if (told) {
+            const cr::delivery& got = *told;
             ++confirmed_;
-            queues_ += told_value(told).queues;
-            full_ += told_value(told).full;
+            queues_ += got.queues;
+            full_ += got.full;
         } else {
-            const auto code = std::string(cr::name_of(told.error().code));
-            ++failures_[code];
+            const std::string code(cr::name_of(told.error().code));
             failed_.push_back(cr::array{group, number, code});
         }
         changed_.notify_all();
     }
-    // What became of everything that was expected.
+    // What became of everything that was expected. Waits on the calling thread.
     cr::value wait() {
         std::unique_lock held(lock_);
         const bool all = changed_.wait_for(held, told_within, [this] { return awaited_ == 0; });
-        cr::object codes;
-        for (const auto& [code, count] : failures_)
-            codes.set(code, count);
-        return cr::object{{"confirmed", confirmed_}, {"queues", queues_}, {"full", full_},
-                          {"failures", codes},       {"failed", failed_}, {"all_told", all}};
+        return cr::object{{"confirmed", confirmed_},
+                          {"queues", queues_},
+                          {"full", full_},
+                          {"failed", failed_},
+                          {"all_told", all}};
     }
 
 private:
-    static const cr::delivery& told_value(const cr::result<cr::delivery>& told) { return *told; }
-
     std::mutex lock_;
     std::condition_variable changed_;
     std::int64_t awaited_ = 0, confirmed_ = 0, queues_ = 0, full_ = 0;
-    std::map<std::string, std::int64_t> failures_;
     cr::array failed_;
 };
 
-// The outcome of one confirmed send; a failure is thrown.
-class one_outcome {
+// One publisher's numbered events.
+class publication {
 public:
-    cr::delivery_told teller() {
-        return [state = state_](const cr::result<cr::delivery>& told) {
-            const std::lock_guard held(state->lock);
-            state->told.emplace(told);
-            state->changed.notify_all();
-        };
+    publication(const cr::value& order, cr::channel_layer& layer)
+        : publisher_(order["publisher"].to_text()), next_(order["first"].to_int()),
+          end_(next_ + order["count"].to_int()), layer_(layer) {
+        const auto* groups = order["groups"].if_array();
+        if (!groups || order["count"].to_int() < 0)
+            throw cr::error(cr::errc::invalid, "\"groups\" is a list, \"count\" a number");
+        for (const auto& one : *groups)
+            groups_.emplace_back(one.to_text());
     }
-    cr::response answer() {
-        std::unique_lock held(state_->lock);
-        if (!state_->changed.wait_for(held, told_within,
-                                      [this] { return state_->told.has_value(); }))
-            throw cr::error(cr::errc::timed_out, "the layer did not tell an outcome");
-        if (!*state_->told)
-            throw cr::error(state_->told->error());
-        const cr::delivery& got = **state_->told;
-        return cr::json_response(cr::object{{"queues", got.queues}, {"full", got.full}});
+
+    bool done() const noexcept { return next_ == end_; }
+    void send(std::int64_t count) {
+        for (const auto last = std::min(end_, next_ + count); next_ < last; ++next_)
+            for (const auto& group : groups_)
+                send_one(group);
     }
+    cr::value wait() { return told_->wait(); }
 
 private:
-    struct shared {
-        std::mutex lock;
-        std::condition_variable changed;
-        std::optional<cr::result<cr::delivery>> told;
-    };
-    std::shared_ptr<shared> state_ = std::make_shared<shared>();
+    void send_one(const std::string& group) {
+        told_->expect();
+        cr::event e("probe.event", {{"publisher", publisher_}, {"n", next_}});
+        layer_.group_send_confirmed(group, std::move(e),
+                                    [told = told_, group, n = next_](const auto& outcome) {
+                                        told->take(group, n, outcome);
+                                    });
+    }
+
+    std::string publisher_;
+    std::vector<std::string> groups_;
+    std::int64_t next_, end_;
+    cr::channel_layer& layer_;
+    std::shared_ptr<outcomes> told_ = std::make_shared<outcomes>();
 };
 
-cr::response group_send(cr::request& asked, cr::channel_layer& layer) {
-    one_outcome outcome;
-    layer.group_send_confirmed(asked.kwarg("group"), meant_event(asked.json()), outcome.teller());
-    return outcome.answer();
+cr::response answer(const cr::delivery& got) {
+    return cr::json_response(cr::object{{"queues", got.queues}, {"full", got.full}});
 }
 
-cr::response send(cr::request& asked, cr::channel_layer& layer) {
-    one_outcome outcome;
-    layer.send_confirmed(asked.kwarg("channel"), meant_event(asked.json()), outcome.teller());
-    return outcome.answer();
+cr::task<cr::response> group_send(cr::request& asked, cr::channel_layer& layer) {
+    auto sent = cr::confirm_group_send(layer, asked.kwarg("group"), meant_event(asked.json()));
+    const auto got = co_await sent;
+    co_return answer(got);
+}
+
+cr::task<cr::response> send(cr::request& asked, cr::channel_layer& layer) {
+    auto sent = cr::confirm_send(layer, asked.kwarg("channel"), meant_event(asked.json()));
+    const auto got = co_await sent;
+    co_return answer(got);
+}
+
+cr::task<cr::response> stream(cr::request& asked, cr::channel_layer& layer) {
+    const auto order = asked.json();
+    const auto batch = std::max<std::int64_t>(1, order["batch"].to_int(1));
+    const std::chrono::milliseconds rest(order["pause_ms"].to_int());
+    publication one(order, layer);
+    if (rest.count() == 0) {
+        auto sending = cr::blocking([&one] { one.send(INT32_MAX); });
+        co_await sending;
+    }
+    while (!one.done()) {
+        one.send(batch);
+        cr::pause resting(rest);
+        co_await resting;
+    }
+    auto waiting = cr::blocking([&one] { return one.wait(); });
+    const auto told = co_await waiting;
+    co_return cr::json_response(told);
 }
 
 cr::response group_add(cr::request& asked, cr::channel_layer& layer) {
@@ -115,32 +145,9 @@ cr::response group_discard(cr::request& asked, cr::channel_layer& layer) {
     return cr::json_response(cr::object{{"done", true}});
 }
 
-cr::response stream(cr::request& asked, cr::channel_layer& layer) {
-    const auto order = asked.json();
-    const auto* groups = order["groups"].if_array();
-    if (!groups)
-        throw cr::error(cr::errc::invalid, "\"groups\" is a list of names");
-    const auto pause = std::chrono::microseconds(order["pause_us"].to_int());
-    const auto first = order["first"].to_int();
-    const auto state = std::make_shared<outcomes>();
-    for (std::int64_t n = first; n < first + order["count"].to_int(); ++n)
-        for (const auto& one : *groups) {
-            const std::string group(one.to_text());
-            cr::event e("probe.event", {{"publisher", order["publisher"]}, {"n", n}});
-            state->expect();
-            layer.group_send_confirmed(group, std::move(e),
-                                       [state, group, n](const cr::result<cr::delivery>& told) {
-                                           state->take(group, n, told);
-                                       });
-            if (pause.count() > 0)
-                std::this_thread::sleep_for(pause);
-        }
-    return cr::json_response(state->wait());
-}
-
 template <class F>
 auto with_layer(F call, cr::channel_layer& layer) {
-    return cr::on_thread([call, &layer](cr::request& asked) { return call(asked, layer); });
+    return [call, &layer](cr::request& asked) { return call(asked, layer); };
 }
 
 } // namespace

@@ -1,4 +1,4 @@
-#include "jobs.hpp"
+#include "interop/carillon_site/jobs.hpp"
 
 #include <unistd.h>
 
@@ -20,9 +20,9 @@ public:
 private:
     void run(const cr::event& e) {
         layer()
-            .group_send("job_results",
-                        cr::event("probe.event",
-                                  {{"id", e["id"]}, {"by", "carillon"}, {"pid", getpid()}}))
+            .group_send(
+                "job_results",
+                cr::event("probe.event", {{"id", e["id"]}, {"by", "carillon"}, {"pid", getpid()}}))
             .value();
     }
 };

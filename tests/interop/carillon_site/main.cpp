@@ -1,10 +1,10 @@
 // carillon-interop: the same paths, groups and frames as the Django site beside it, for tests/interop.
 #include <carillon/app/app.hpp>
 
-#include "consumers.hpp"
-#include "control.hpp"
-#include "jobs.hpp"
-#include "probes.hpp"
+#include "interop/carillon_site/consumers.hpp"
+#include "interop/carillon_site/control.hpp"
+#include "interop/carillon_site/jobs.hpp"
+#include "interop/carillon_site/probes.hpp"
 
 namespace cr = carillon;
 

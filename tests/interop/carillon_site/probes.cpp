@@ -1,11 +1,11 @@
-#include "probes.hpp"
+#include "interop/carillon_site/probes.hpp"
 
 #include <algorithm>
 #include <stdexcept>
 
 #include <carillon/base/error.hpp>
 
-#include "shown.hpp"
+#include "interop/carillon_site/shown.hpp"
 
 namespace cr = carillon;
 

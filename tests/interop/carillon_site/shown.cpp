@@ -1,4 +1,4 @@
-#include "shown.hpp"
+#include "interop/carillon_site/shown.hpp"
 
 #include <carillon/base/error.hpp>
 

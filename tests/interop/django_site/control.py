@@ -16,11 +16,11 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()
 
-from channels.layers import get_channel_layer  # noqa: E402
+from channels.layers import get_channel_layer
 
-from probes.shown import meant, shown  # noqa: E402
-from project.celery import app  # noqa: E402,F401
-from reports.tasks import make_report  # noqa: E402
+from probes.shown import meant, shown
+from project.celery import app
+from reports.tasks import make_report
 
 
 class OverCapacity(logging.Handler):
@@ -67,7 +67,7 @@ class Control:
         for number in range(first, first + count):
             try:
                 await self.layer.group_send(group, {"type": type, "publisher": publisher, "n": number})
-            except Exception as why:  # pylint: disable=broad-except
+            except Exception as why:
                 failed.append([number, type_name(why)])
                 await asyncio.sleep(0.05)  # Redis is away: do not spin
             if interval:
@@ -84,7 +84,7 @@ async def obey(control, line):
     order = json.loads(line)
     try:
         answer = {"value": await getattr(control, order["do"])(**order.get("with", {}))}
-    except Exception as why:  # pylint: disable=broad-except
+    except Exception as why:
         answer = {"error": type_name(why), "text": str(why)}
     print(json.dumps({"id": order["id"], **answer}), flush=True)
 

@@ -10,12 +10,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 views = get_asgi_application()
 
 # Only now: consumers need settings that are loaded.
-from notifications.consumers import NotificationConsumer  # noqa: E402
-from probes.consumers import DenyingConsumer, ProbeConsumer, SubprotocolConsumer  # noqa: E402
-from probes.worker import JobConsumer  # noqa: E402
-from reports.consumers import ReportConsumer  # noqa: E402
-from tasks.consumers import TaskConsumer  # noqa: E402
-from wards.consumers import DashboardConsumer, WardConsumer  # noqa: E402
+from notifications.consumers import NotificationConsumer
+from probes.consumers import DenyingConsumer, ProbeConsumer, SubprotocolConsumer
+from probes.worker import JobConsumer
+from reports.consumers import ReportConsumer
+from tasks.consumers import TaskConsumer
+from wards.consumers import DashboardConsumer, WardConsumer
 
 application = ProtocolTypeRouter({
     "http": views,

@@ -71,7 +71,8 @@ bool mailboxes::is_by_hand(std::string_view channel) const noexcept {
            !channel.substr(options_.prefix.size()).starts_with(consumer_label);
 }
 
-result<void> mailboxes::send(std::string_view channel, const event& e) {
+result<void> mailboxes::send(std::string_view channel, const event& e,
+                              std::shared_ptr<void> credit) {
     if (is_by_hand(channel))
         return by_hand_.put(channel, e);
     auto there = find(channel);
@@ -84,13 +85,14 @@ result<void> mailboxes::send(std::string_view channel, const event& e) {
                                                        channel, options_.capacity)};
     }
     const std::shared_ptr<void> slot(nullptr, [there](void*) { there->held.fetch_sub(1); });
-    there->home->events().post([this, there, slot, e, expires = now() + options_.expiry] {
-        if (!there->who)
-            return;
-        if (now() > expires)
-            return expired_.add();
-        there->who->on_event(e, slot);
-    });
+    there->home->events().post(
+        [this, there, slot, e, credit = std::move(credit), expires = now() + options_.expiry] {
+            if (!there->who)
+                return;
+            if (now() > expires)
+                return expired_.add();
+            there->who->on_event(e, slot);
+        });
     return {};
 }
 

@@ -41,8 +41,11 @@ public:
     void close(const std::string& channel);
 
     // To a consumer's channel, or into the queue of a hand-named one. A consumer that has gone is no failure: its
-    // event is dropped, as in Channels.
-    result<void> send(std::string_view channel, const event& e);
+    // event is dropped, as in Channels. `credit` ends when the consumer's shard has handed the event to it.
+    result<void> send(std::string_view channel, const event& e,
+                      std::shared_ptr<void> credit = nullptr);
+    // Whether a consumer has this channel at the moment.
+    bool is_open(std::string_view channel) { return find(channel) != nullptr; }
     // Whether the name belongs to this process, as far as its form tells ("specific.<process>!…"), or is open here.
     bool is_local(std::string_view channel);
     // Whether the name has the form of one that was given by hand, not of a consumer's own channel.

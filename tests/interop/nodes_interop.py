@@ -145,7 +145,8 @@ class Restarts(InteropCase):
         self.peer.group_send(group, event("probe.marker"))
         self.assert_nothing_before(after, event("probe.marker"))
         self.assertLessEqual(self.redis.command("TTL", process_key(before.channel)), 3)
-        self.redis.command("ZREMRANGEBYRANK", f"asgi:group:{group}", 0, -1)  # the dead node's name: it has a day to live
+        # The dead node's name has a day to live, and each send to its group would renew its queue.
+        self.redis.command("ZREMRANGEBYRANK", f"asgi:group:{group}", 0, -1)
         self.until(lambda: not self.redis.command("EXISTS", process_key(before.channel)), "the old queue is gone")
 
     def test_21_a_node_that_stops_leaves_nothing_in_redis(self):

@@ -37,7 +37,7 @@ class OutageCase(InteropCase):
         self.streams = 0
 
     def stream(self, count, batch=1, pause_ms=0):
-        """Starts a stream of the far node, `batch` events every `pause_ms`; (publisher, future of what became of it)."""
+        """Starts a stream of the far node, `batch` events every `pause_ms`; (publisher, future of its outcome)."""
         self.streams += 1
         name = f"{self.group()}-{self.streams}"
         order = {"groups": [self.group()], "publisher": name, "first": 0, "count": count, "batch": batch,

@@ -34,7 +34,8 @@ class PythonProcess:
     def __init__(self, layer, *command, environment=None):
         self.command = [PYTHON, *command]
         self.environment = {**os.environ, "INTEROP_CHANNEL_LAYER": layer, "PYTHONDONTWRITEBYTECODE": "1",
-                            "PYTHONPATH": str(SITE), "DJANGO_SETTINGS_MODULE": "project.settings", **(environment or {})}
+                            "PYTHONPATH": str(SITE), "DJANGO_SETTINGS_MODULE": "project.settings",
+                            **(environment or {})}
         self.log_file = tempfile.NamedTemporaryFile(prefix="carillon-interop-", suffix=".log")
         self.child = None
 
@@ -178,7 +179,7 @@ class PeerError(Exception):
 
 
 class PythonPeer(PythonProcess):
-    """control.py: a Python process that uses the real channel layer as it is told; `broker` is that of Celery's jobs."""
+    """control.py: a Python process that uses the real channel layer as it is told; `broker` is Celery's."""
 
     def __init__(self, layer, broker=""):
         super().__init__(layer, "control.py", environment={"INTEROP_CELERY_BROKER": broker})
@@ -249,7 +250,8 @@ class CarillonSite(HttpSite, CarillonProcess):
     """carillon-interop, on a Redis layer. `options` follow `serve`."""
 
     def __init__(self, *options, **more):
-        CarillonProcess.__init__(self, *options, demo=False, binary=default_binary().parent / "carillon-interop", **more)
+        binary = default_binary().parent / "carillon-interop"
+        CarillonProcess.__init__(self, *options, demo=False, binary=binary, **more)
 
     def order(self, path, content, seconds=60):
         """A control route's answer; raises LayerRefusal."""

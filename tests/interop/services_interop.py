@@ -52,8 +52,9 @@ class Tls(ServiceCase):
         folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         key, cert = certificate(folder)
         port = free_port()
-        self.enterContext(RedisProcess("--tls-port", str(port), "--tls-cert-file", str(cert), "--tls-key-file", str(key),
-                                       "--tls-ca-cert-file", str(cert), "--tls-auth-clients", "no", unix_socket=True))
+        self.enterContext(RedisProcess("--tls-port", str(port), "--tls-cert-file", str(cert), "--tls-key-file",
+                                       str(key), "--tls-ca-cert-file", str(cert), "--tls-auth-clients", "no",
+                                       unix_socket=True))
         where = f"127.0.0.1:{port}/0?ssl_ca_certs={cert}"
         self.meet(f"rediss://{where}", f"rediss://{where}")
         self.meet(f"rediss+pubsub://{where}", f"rediss://{where}", "pubsub")

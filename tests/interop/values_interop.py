@@ -13,7 +13,8 @@ RESERVED = "websocket."
 def rows():
     """(name, event) of the vectors. A type of the protocol itself, which Carillon refuses, gives way to x.y."""
     found = vectors()
-    for row in found["core_layer_message_bytes"]["plain_msgpack"] + found["pubsub_layer_message_bytes"]["plain_msgpack"]:
+    for row in [*found["core_layer_message_bytes"]["plain_msgpack"],
+                *found["pubsub_layer_message_bytes"]["plain_msgpack"]]:
         content = {name: value for name, value in row["dict"].items() if name != "__asgi_channel__"}
         if content["type"].startswith(RESERVED):
             content["type"] = "x.y"

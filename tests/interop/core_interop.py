@@ -144,6 +144,7 @@ class CoreTests:
         self.assert_expires(process_key(channel), 60)
         self.assert_expires(f"asgi:group:{group}", 86400)
         self.carillon.order("/layer/group_add", {"group": group + ".b", "channel": channel})
+        self.until(lambda: self.members(group + ".b"), "the membership is in Redis")
         self.assert_expires(f"asgi:group:{group}.b", 86400)
         self.carillon.group_send(group + ".b", event(n=2))
         self.assert_expires(process_key(channel), 60)
@@ -189,8 +190,9 @@ class CoreEncrypted(CoreTests, InteropCase):
         channel = self.peer.call("new_channel")
         self.carillon.send(channel, event(n=1))
         [members] = self.anywhere("ZRANGE", process_key(channel), 0, -1)
-        self.assertEqual(len(members), 1)
-        self.assertRegex(members[0][12:], rb"^gAAAAA[A-Za-z0-9_-]+=*$")
+        self.assertTrue(members)
+        for one in members:
+            self.assertRegex(one[12:], rb"^gAAAAA[A-Za-z0-9_-]+=*$")
         self.assertEqual(self.peer.call("receive", channel=channel, seconds=5), event(n=1))
 
 

@@ -23,7 +23,7 @@ def member(content):
 class Malformed(InteropCase):
     with_daphne = False
     # 100 MB are put into Redis at once; the limit on a message stays as it is.
-    carillon_options = ("--group-expiry", "4s")
+    carillon_options = ("--group-expiry", "4")
 
     def setUp(self):
         self.witness = self.probe(self.carillon, self.group())
@@ -129,7 +129,7 @@ class Malformed(InteropCase):
 class Restarts(InteropCase):
     with_daphne = False
     python_config = {"expiry": 3}
-    carillon_options = ("--channel-expiry", "3s")
+    carillon_options = ("--channel-expiry", "3")
 
     def test_21_a_killed_node_has_a_new_name_and_hears_nothing_of_its_former_life(self):
         group = self.group()

@@ -4,9 +4,7 @@ Also scenarios 44, 45, 47 and 50 at both."""
 import json
 
 from interop_case import InteropCase, event
-from raw_websocket import HandshakeRefused, close_payload, frame
-
-CLOSE = 8
+from raw_websocket import CLOSE, HandshakeRefused, close_payload, frame
 
 
 class Script:

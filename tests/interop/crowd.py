@@ -14,6 +14,7 @@ from raw_websocket import PONG, frame
 
 NUMBERED = re.compile(rb'"publisher": ?"([^"]+)", ?"n": ?(\d+)')
 ALIVE_EVERY_SECONDS = 10
+ASK_EVERY_SECONDS = 0.05
 BATCH = 200
 
 
@@ -86,15 +87,16 @@ class Crowd:
             data += got
 
     def pump(self, enough, seconds):
-        """Reads until enough() or the deadline; enough() is asked whenever nothing has come for a moment."""
-        deadline = time.monotonic() + seconds
+        """Reads until enough() or the deadline; enough() may be slow, so it is asked at most every ASK_EVERY_SECONDS."""
+        deadline, asked = time.monotonic() + seconds, time.monotonic()
         while time.monotonic() < deadline:
-            ready = self.epoll.poll(0.05, 1024)
-            for number, _ in ready:
+            for number, _ in self.epoll.poll(ASK_EVERY_SECONDS, 1024):
                 self._read(self.by_number[number])
             self._say_alive()
-            if not ready and enough():
-                return True
+            if time.monotonic() - asked >= ASK_EVERY_SECONDS:
+                if enough():
+                    return True
+                asked = time.monotonic()
         return bool(enough())
 
     def _read(self, member):

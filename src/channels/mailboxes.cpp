@@ -72,7 +72,7 @@ bool mailboxes::is_by_hand(std::string_view channel) const noexcept {
 }
 
 result<void> mailboxes::send(std::string_view channel, const event& e,
-                              std::shared_ptr<void> credit) {
+                             std::shared_ptr<void> credit) {
     if (is_by_hand(channel))
         return by_hand_.put(channel, e);
     auto there = find(channel);

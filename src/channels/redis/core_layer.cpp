@@ -122,6 +122,7 @@ void core_layer::on_restore(host& of) noexcept {
 }
 
 void core_layer::on_ready(host& of) noexcept {
+    sender_.on_ready(of);
     if (members_)
         readers_[of.index()]->read();
     tell_of_gap(of.index());

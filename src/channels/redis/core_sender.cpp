@@ -29,7 +29,8 @@ core_sender::core_sender(const redis_layer_options& options, const core_names& n
                          logger& log, layer_counters& counted)
     : options_(options), names_(names), codec_(codec), hosts_(on), book_(book), counted_(counted),
       full_(log, "channels are full and miss an event"),
-      failed_(log, "the channel layer's server refuses an event"), has_script_(on.size()) {}
+      failed_(log, "the channel layer's server refuses an event"), lines_(on.size() + 1),
+      lost_(on.size()), has_script_(on.size()) {}
 
 std::int64_t core_sender::next_score() {
     const auto present = utc_now().time_since_epoch().count();
@@ -44,8 +45,14 @@ void core_sender::send(core_event what) {
         return look_up(one);
     aim(*one);
     one->answered = true;
-    sequence_.push_back(one);
-    advance();
+    line_up(one);
+    advance(one->line);
+}
+
+void core_sender::line_up(const job_ptr& one) {
+    const bool apart = lost_[one->needs] || !lines_[one->needs].empty();
+    one->line = apart ? one->needs : hosts_.size();
+    lines_[one->line].push_back(one);
 }
 
 // A channel with a '!' has its host; any host serves a hand-named one, and readers are on all of them.
@@ -53,6 +60,7 @@ void core_sender::aim(job& one) {
     const auto& name = one.what.name;
     const bool specific = name.find('!') != std::string::npos;
     const auto host = specific ? names_.host_of_queue(name) : next_host();
+    one.needs = host;
     one.parts.push_back({host, {{std::string(wire::layer::non_local_name(name)), {name}}}});
 }
 
@@ -66,11 +74,9 @@ std::size_t core_sender::next_host() {
 }
 
 void core_sender::look_up(const job_ptr& one) {
-    one->asks = names_.host_of_group(one->what.name);
-    auto& asked = *hosts_[one->asks];
-    one->apart = !asked.ready();
-    if (!one->apart)
-        sequence_.push_back(one);
+    one->needs = names_.host_of_group(one->what.name);
+    auto& asked = *hosts_[one->needs];
+    line_up(one);
     const auto key = names_.group_key(one->what.name);
     const auto expired = seconds_of(one->score) - options_.common.group_expiry.count();
     wire::redis::command purge("ZREMRANGEBYSCORE");
@@ -91,10 +97,7 @@ void core_sender::on_members(const job_ptr& one, const order_end& end) {
     else
         refuse(*one, end.answer.text);
     one->answered = true;
-    if (one->apart)
-        write(one);
-    else
-        advance();
+    advance(one->line);
 }
 
 void core_sender::sort_members(job& one, const wire::redis::reply& members) const {
@@ -114,6 +117,7 @@ void core_sender::sort_members(job& one, const wire::redis::reply& members) cons
             bytes_of[host] + message_bytes > part_bytes_max) {
             place = one.parts.size();
             bytes_of[host] = 0;
+            one.needs = host;
             one.parts.push_back({host, {}});
         }
         bytes_of[host] += message_bytes;
@@ -124,21 +128,29 @@ void core_sender::sort_members(job& one, const wire::redis::reply& members) cons
     }
 }
 
-void core_sender::advance() {
-    while (!sequence_.empty() && (sequence_.front()->answered || sequence_.front()->apart)) {
-        const auto next = std::move(sequence_.front());
-        sequence_.pop_front();
-        if (!next->apart)
-            write(next);
+void core_sender::advance(std::size_t line) {
+    auto& waiting = lines_[line];
+    while (!waiting.empty() && waiting.front()->answered) {
+        const auto next = std::move(waiting.front());
+        waiting.pop_front();
+        write(next);
     }
 }
 
 void core_sender::on_lost(const host& of) {
     has_script_[of.index()] = false;
-    for (const auto& one : sequence_)
-        if (!one->answered && one->asks == of.index())
-            one->apart = true;
-    advance();
+    lost_[of.index()] = true;
+    auto& all = lines_.back();
+    auto& apart = lines_[of.index()];
+    std::erase_if(all, [&](const job_ptr& one) {
+        const bool stays = one->needs != of.index() || (one->answered && one->what.to_group);
+        if (!stays) {
+            one->line = of.index();
+            apart.push_back(one);
+        }
+        return !stays;
+    });
+    advance(hosts_.size());
 }
 
 void core_sender::write(const job_ptr& one) {

@@ -35,8 +35,8 @@ struct core_event {
 };
 
 // On the I/O thread. Events leave in the order of calls, also those that have to be looked up: what comes later waits
-// for the look-ups of what came earlier, except for those of a host that is away. Scores of this process grow by a
-// microsecond at least.
+// for the look-ups of what came earlier. What needs a host that is away is a line of its own, in order too, so that the
+// rest goes on. Scores of this process grow by a microsecond at least.
 class core_sender {
 public:
     using hosts = std::vector<std::unique_ptr<host>>;
@@ -49,6 +49,7 @@ public:
     // Before a host's orders are released: the script is there then.
     void load_script(host& of);
     void on_lost(const host& of);
+    void on_ready(const host& of) { lost_[of.index()] = false; }
 
 private:
     struct bucket {
@@ -63,9 +64,9 @@ private:
         explicit job(core_event e) : what(std::move(e)) {}
         core_event what;
         std::int64_t score = 0; // microseconds
-        std::size_t asks = 0;   // the host that is asked for the members
-        bool answered = false;  // the members are known, or need not be
-        bool apart = false;     // nobody waits for its look-up
+        std::size_t needs = 0; // the host that is asked for the members, or that gets a direct send
+        bool answered = false; // the members are known, or need not be
+        std::size_t line = 0;  // in which it stands
         std::vector<part> parts;
         std::size_t parts_left = 0;
         delivery outcome;
@@ -80,7 +81,8 @@ private:
     void sort_members(job& one, const wire::redis::reply& members) const;
     void aim(job& one);
     std::size_t next_host();
-    void advance();
+    void line_up(const job_ptr& one);
+    void advance(std::size_t line);
     void write(const job_ptr& one);
     void put_part(const job_ptr& one, std::size_t index);
     wire::redis::command write_command(const job& one, const part& to) const;
@@ -95,7 +97,9 @@ private:
     accounts& book_;
     layer_counters& counted_;
     seldom full_, failed_;
-    std::deque<job_ptr> sequence_;
+    // Events that may not be written yet: for each host those that needed it while it was away, then all others.
+    std::vector<std::deque<job_ptr>> lines_;
+    std::vector<bool> lost_; // by host
     std::int64_t last_score_ = 0;
     std::size_t turn_ = 0; // of the round robin
     std::string script_name_;

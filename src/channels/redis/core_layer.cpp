@@ -12,7 +12,6 @@ namespace {
 
 wire::layer::codec_options wire_of(const redis_layer_options& options) {
     auto codec = options.codec;
-    codec.random_prefix_bytes = 12;
     codec.age_max = options.common.expiry + std::chrono::seconds(10);
     return codec;
 }

@@ -98,23 +98,14 @@ void host::on_up() noexcept { events_.on_restore(*this); }
 void host::release() {
     if (ready_.exchange(true))
         return;
+    failing_ = false;
+    take_back();
     refusing_ = false;
     counted_.connected.add();
     set_trouble({});
     tell_of_recovery();
     pump();
     events_.on_ready(*this);
-}
-
-void host::hold(std::string why) {
-    if (closed_)
-        return;
-    set_trouble(std::move(why));
-    if (ready_.exchange(false))
-        counted_.connected.sub();
-    if (!std::exchange(was_lost_, true))
-        away_since_ = now();
-    watch_time();
 }
 
 void host::tell_of_recovery() {
@@ -135,17 +126,22 @@ void host::on_down(const failure& why) noexcept {
         counted_.connected.sub();
     if (!std::exchange(was_lost_, true))
         away_since_ = now();
-    // In their places: what was sent first goes first again.
-    while (!returned_.empty()) {
-        waiting_.push_front(std::move(returned_.back()));
-        returned_.pop_back();
-    }
+    take_back();
     watch_time();
     events_.on_lost(*this);
 }
 
+// In their places: what was sent first goes first again.
+void host::take_back() {
+    while (!returned_.empty()) {
+        waiting_.push_front(std::move(returned_.back()));
+        returned_.pop_back();
+    }
+}
+
 void host::pump() {
-    while (ready() && !waiting_.empty() && under_way_.size() < options_.under_way_max &&
+    while (ready() && !failing_ && client_->up() && !waiting_.empty() &&
+           under_way_.size() < options_.under_way_max &&
            client_->pending_bytes() < options_.under_way_bytes_max) {
         auto next = std::move(waiting_.front());
         waiting_.pop_front();
@@ -164,6 +160,8 @@ void host::send(std::shared_ptr<order> what) {
 void host::settle(const std::shared_ptr<order>& what, result<wire::redis::reply> answer) {
     under_way_.pop_front(); // replies come in order: it is this one
     const bool again = answer ? not_done(*answer) : what->repeatable;
+    // The connection is about to be given up: nothing more goes into it.
+    failing_ = failing_ || !answer || again;
     if (again && !closed_) {
         returned_.push_back(what);
         return;

@@ -61,7 +61,7 @@ struct host_options {
     std::chrono::milliseconds send_timeout{5'000};
     net::redis::client_options connection;
     // Sent and not answered: above, orders wait here.
-    std::size_t under_way_max = 1'000;
+    std::size_t under_way_max = 256;
     std::size_t under_way_bytes_max = 8u << 20;
 };
 
@@ -80,8 +80,6 @@ public:
     // Past the orders that wait, while connected. A command that fails to be answered was lost with the connection.
     void send_now(const wire::redis::command& what, net::redis::client::told done);
     void release();
-    // Orders wait again until the next release(), though this connection is up.
-    void hold(std::string why);
     // Every order is told and the connection is closed. Nothing is called afterwards.
     void close();
     bool connected() const noexcept { return client_ && client_->up(); }
@@ -101,6 +99,7 @@ public:
 private:
     void on_up() noexcept override;
     void on_down(const failure& why) noexcept override;
+    void take_back();
     void pump();
     void send(std::shared_ptr<order> what);
     void settle(const std::shared_ptr<order>& what, result<wire::redis::reply> answer);
@@ -120,6 +119,7 @@ private:
     std::deque<std::shared_ptr<order>> waiting_, under_way_, returned_;
     std::optional<net::loop::timer_id> timer_;
     steady_time away_since_{};
+    bool failing_ = false; // an order failed on this connection
     bool closed_ = false;
     std::int64_t lost_ = 0;  // events of this outage that were dropped or stayed unconfirmed
     bool drop_told_ = false; // in this outage

@@ -121,7 +121,7 @@ void core_layer::on_restore(host& of) noexcept {
 
 void core_layer::on_ready(host& of) noexcept {
     sender_.on_ready(of);
-    if (members_)
+    if (!readers_.empty())
         readers_[of.index()]->read();
     tell_of_gap(of.index());
 }
@@ -133,7 +133,7 @@ void core_layer::on_lost(host& of) noexcept {
 }
 
 void core_layer::tell_of_gap(std::size_t index) {
-    if (!members_ || !outage_[index] || !hosts_[index]->ready() || !readers_[index]->up())
+    if (readers_.empty() || !outage_[index] || !hosts_[index]->ready() || !readers_[index]->up())
         return;
     outage_[index] = false;
     counted_.gaps.add();

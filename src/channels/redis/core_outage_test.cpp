@@ -375,13 +375,13 @@ TEST_CASE("a layer stops in time while its server is away, and tells whoever wai
     REQUIRE(here.join(who, "room"));
     REQUIRE(here.connected());
     redis.pause();
-    std::promise<result<delivery>> told;
+    const auto told = std::make_shared<std::promise<result<delivery>>>();
     here.layer->group_send_confirmed("room", event("x.y", {}),
-                                     [&](const result<delivery>& end) { told.set_value(end); });
+                                     [told](const result<delivery>& end) { told->set_value(end); });
     const auto began = now();
     here.layer->stop(std::chrono::milliseconds(200));
     CHECK(now() - began < std::chrono::seconds(5));
-    const auto end = told.get_future().get();
+    const auto end = told->get_future().get();
     REQUIRE_FALSE(end);
     CHECK(end.error().code == errc::unavailable);
     here.layer->stop();

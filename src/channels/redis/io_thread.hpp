@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <future>
+#include <memory>
 #include <thread>
 #include <utility>
 
@@ -32,12 +33,13 @@ public:
     // Runs `work` on the thread and waits for its end. From another thread, while it runs.
     template <class F>
     void run(F work) {
-        std::promise<void> done;
-        loop_.post([&] {
+        // Shared: who waits may go on before set_value() has returned.
+        const auto done = std::make_shared<std::promise<void>>();
+        loop_.post([&work, done] {
             work();
-            done.set_value();
+            done->set_value();
         });
-        done.get_future().wait();
+        done->get_future().wait();
     }
 
 private:

@@ -140,12 +140,12 @@ public:
     // Runs `work` on a shard and waits for its end.
     template <class F>
     void on(net::shard& home, F work) {
-        std::promise<void> done;
-        home.events().post([&] {
+        const auto done = std::make_shared<std::promise<void>>();
+        home.events().post([&work, &home, done] {
             work(home);
-            done.set_value();
+            done->set_value();
         });
-        done.get_future().wait();
+        done->get_future().wait();
     }
     // What was posted to the shards so far has run.
     void settle() {

@@ -1,4 +1,4 @@
-"""Starts a real Redis for a test: a free port or a unix socket, its own folder, nothing kept, ended by its process id."""
+"""Starts a real Redis for a test: free port or unix socket, own folder, nothing kept, ended by its process id."""
 
 import os
 import pathlib

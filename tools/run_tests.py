@@ -108,12 +108,12 @@ def typescript():
 
 
 def release():
-    """The binary that scenarios and browser tests start: the one that ./run starts."""
+    """What scenarios and browser tests start: the program that ./run starts, and an example."""
     code, output = run(["cmake", "--preset", "release"], 300, "configure-release")
     if code:
         show("configure-release", output)
         return Outcome(failed=1, note="cmake failed")
-    return build("release", ["carillon-showcase"])
+    return build("release", ["carillon-showcase", "example_word_count"])
 
 
 def with_binary(command, name):

@@ -1,11 +1,12 @@
 #include <cstdio>
-#include <future>
 
 #include <fmt/format.h>
 
 #include "app/commands.hpp"
 #include "app/layer_settings.hpp"
 #include "app/runtime.hpp"
+#include "app/sending_layer.hpp"
+#include <carillon/channels/confirm.hpp>
 #include <carillon/wire/json.hpp>
 
 namespace carillon::app {
@@ -38,26 +39,22 @@ int tell(const delivery& done, const std::string& group) {
     return 0;
 }
 
-// Waits for what Redis says, at most as long as an event may wait for it and a reply after that.
 int send_through_redis(sending_layer& sending, const settings& config, const std::string& group,
                        event what) {
+    // An event may wait for its server, and after that for the reply.
     constexpr std::chrono::seconds for_the_reply{6};
-    auto told = std::make_shared<std::promise<result<delivery>>>();
-    auto outcome = told->get_future();
-    sending.layer().group_send_confirmed(
-        group, std::move(what), [told](const result<delivery>& done) { told->set_value(done); });
-    if (outcome.wait_for(config.channel_send_timeout + for_the_reply) != std::future_status::ready)
-        return fail(
-            {errc::timed_out, fmt::format("{} did not answer in time", shown_layer(config))});
-    const auto done = outcome.get();
-    if (done)
-        return tell(*done, group);
-    if (done.error().code != errc::unavailable)
-        return fail(done.error());
-    const auto state = sending.layer().status();
-    return fail({errc::unavailable,
-                 fmt::format("{} cannot be reached: {}; is it running?", shown_layer(config),
-                             state ? done.error().message : state.error().message)});
+    try {
+        const auto sent = confirm_group_send(sending.layer(), group, std::move(what));
+        return tell(wait_confirmed(sent, now() + config.channel_send_timeout + for_the_reply),
+                    group);
+    } catch (const error& wrong) {
+        if (wrong.code() != errc::unavailable)
+            return fail({wrong.code(), wrong.what()});
+        const auto state = sending.layer().status();
+        return fail({errc::unavailable,
+                     fmt::format("{} cannot be reached: {}; is it running?", shown_layer(config),
+                                 state ? wrong.what() : state.error().message)});
+    }
 }
 
 // The relay answers nothing: all that can be known is that a server took it.

@@ -20,8 +20,8 @@ struct option {
     // `get` masks it, and no failure of `set` repeats it.
     bool secret = false;
     bool list = false; // may be repeated; comma-separated in the environment, an array in the file
-    // Of a list whose items may hold commas: they are not separated at commas. The environment holds one item, or a JSON
-    // array of them.
+    // Of a list whose items may hold commas: nothing is separated at them. The environment holds one item, or a JSON
+    // array of items.
     bool whole_items = false;
     // The failure says what a good value looks like.
     std::function<result<void>(settings&, const std::vector<std::string>&)> set;

@@ -96,6 +96,7 @@ struct running_server {
     std::unique_ptr<net::server> server;
     std::unique_ptr<relay_server> relay;
     std::unique_ptr<worker_pool> workers;
+    background_routes background; // outlives the workers
     std::unique_ptr<background_workers> consumers;
 
     channel_layer& layer() noexcept {
@@ -162,8 +163,10 @@ result<void> running_server::open_layer(const settings& config, logger& log) {
 
 result<void> running_server::start_workers(application& app, const settings& config) {
     auto& shared = parts->shared();
-    if (const auto routes = app.background(shared); !routes.empty()) {
-        auto started = background_workers::start(routes, 1, layer(), shared.log, shared.counters);
+    background = app.background(shared);
+    if (!background.empty()) {
+        auto started =
+            background_workers::start(background, 1, layer(), shared.log, shared.counters);
         if (!started)
             return started.error();
         consumers = *std::move(started);

@@ -49,15 +49,17 @@ private:
 
     std::string name_ = "background";
     std::unique_ptr<worker_pool> pool_;
+    background_routes routes_; // outlives the workers
     std::unique_ptr<background_workers> consumers_;
 };
 
 result<void> crew::start_consumers(application& site, const worker_arguments& arguments,
                                    services& shared) {
-    const auto chosen = chosen_routes(site.background(shared), arguments.channels);
+    auto chosen = chosen_routes(site.background(shared), arguments.channels);
     if (!chosen)
         return chosen.error();
-    auto started = background_workers::start(*chosen, arguments.threads, shared.layer, shared.log,
+    routes_ = *std::move(chosen);
+    auto started = background_workers::start(routes_, arguments.threads, shared.layer, shared.log,
                                              shared.counters);
     if (!started)
         return started.error();

@@ -294,7 +294,7 @@ class Check(RedisCase):
         redis = self.redis("--requirepass", "right", password="right")
         for url in (f"redis://:s3cret@127.0.0.1:{redis.port}", f"redis://nobody:s3cret@127.0.0.1:{redis.port}"):
             self.assert_wrong(self.check(url), r".*refuses.*; mend user and password in channel-layer$")
-        self.assert_wrong(self.check(f"redis://127.0.0.1:{redis.port}"), r".*NOAUTH.*")
+        self.assert_wrong(self.check(f"redis://127.0.0.1:{redis.port}"), r".*wants a password.*; mend user")
 
     def test_a_server_that_is_away_or_silent_is_told(self):
         self.assert_wrong(self.check(f"redis://127.0.0.1:{free_port()}"), r"cannot be reached: .*; is it running")

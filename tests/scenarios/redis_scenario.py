@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from carillon_process import CarillonProcess, default_binary, free_port, wait_until
+from carillon_process import ROOT, CarillonProcess, default_binary, free_port, wait_until
 from raw_websocket import RawWebSocket
 from redis_process import SERVER, RedisProcess
 from report_client import FINAL, Watcher, start_demo
@@ -322,6 +322,17 @@ class Check(RedisCase):
         code, output = self.check(redis.url())
         self.assertEqual(code, 0, output)
         self.assertIn("INFO is refused", output)
+
+    def test_the_rights_that_the_guide_grants_are_enough(self):
+        guide = (ROOT / "docs/guide/redis.md").read_text(encoding="utf-8")
+        granted = re.search(r"(?m)^ACL SETUSER carillon .*$", guide).group(0)
+        redis = self.redis()
+        redis.command(*granted.split())
+        redis.username, redis.password = "carillon", "secret"
+        for scheme in ("redis", "redis+pubsub"):
+            code, output = self.check(redis.url(scheme))
+            self.assertEqual(code, 0, output)
+            self.assertNotIn("  warn  ", output)
 
     def test_pubsub_needs_only_the_right_to_publish(self):
         redis = self.redis()

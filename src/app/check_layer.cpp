@@ -107,7 +107,7 @@ void examination::examine_server() {
                           oldest_version));
     if (info_value(info->text, "role") == "slave")
         wrong("it is a replica, which takes no events; name its master, or use redis+sentinel://");
-    if (info_value(info->text, "cluster_enabled") == "1")
+    if (!pubsub_ && info_value(info->text, "cluster_enabled") == "1")
         wrong("it is a node of a cluster, where groups cannot work; use separate servers");
     const auto policy = info_value(info->text, "maxmemory_policy");
     if (!pubsub_ && !policy.empty() && policy != "noeviction")

@@ -17,7 +17,7 @@ struct worker_arguments {
 };
 
 int serve(application& site, const settings& config);
-int work(application& site, const settings& config, const worker_arguments& arguments);
+int work(application& site, const settings& config, worker_arguments arguments);
 int migrate(application& site, const settings& config);
 int group_send(const settings& config, const std::string& group, const std::string& json);
 // `wait`: prints the result once the job has ended, instead of its id.

@@ -52,7 +52,7 @@ int send_through_redis(sending_layer& sending, const settings& config, const std
             return fail({wrong.code(), wrong.what()});
         const auto state = sending.layer().status();
         return fail({errc::unavailable,
-                     fmt::format("{} cannot be reached: {}; is it running?", shown_layer(config),
+                     fmt::format("the channel layer cannot be reached: {}; is it running?",
                                  state ? wrong.what() : state.error().message)});
     }
 }
@@ -76,7 +76,9 @@ int group_send(const settings& config, const std::string& group, const std::stri
     auto what = event_of(json);
     if (!what)
         return fail(what.error());
-    auto log = log_for(config);
+    auto quiet = config; // what goes wrong is told by this command itself
+    quiet.level = log_level::error;
+    auto log = log_for(quiet);
     metrics counters;
     auto started = sending_layer::start(config, *log, counters);
     if (!started)

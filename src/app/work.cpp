@@ -71,12 +71,11 @@ result<void> crew::start(application& site, const worker_arguments& arguments, r
     if (!arguments.channels.empty())
         if (auto started = start_consumers(site, arguments, parts.shared()); !started)
             return started;
-    if (consumers_ && arguments.queues.empty())
+    if (arguments.queues.empty())
         return {};
     worker_options options;
     options.name = arguments.name;
-    if (!arguments.queues.empty())
-        options.queues = arguments.queues;
+    options.queues = arguments.queues;
     options.threads = arguments.threads;
     auto pool = worker_pool::start(parts.jobs(), options);
     if (!pool)
@@ -104,7 +103,9 @@ bool crew::stop(std::chrono::seconds grace, logger& log) {
 
 } // namespace
 
-int work(application& site, const settings& config, const worker_arguments& arguments) {
+int work(application& site, const settings& config, worker_arguments arguments) {
+    if (arguments.queues.empty() && arguments.channels.empty())
+        arguments.queues = worker_options().queues;
     if (!arguments.channels.empty() && !layer_on_redis(config))
         return fail({errc::invalid,
                      "with the memory layer channels live in serve, which runs their background "

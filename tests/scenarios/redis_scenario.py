@@ -14,6 +14,7 @@ from raw_websocket import RawWebSocket
 from redis_process import SERVER, RedisProcess
 from report_client import FINAL, Watcher, start_demo
 
+SCHEMES = ("redis", "redis+pubsub")
 WORD_COUNT = default_binary().parent / "example_word_count"
 
 
@@ -49,16 +50,19 @@ class RedisCase(unittest.TestCase):
 class EventsThroughRedis(RedisCase):
 
     def test_a_worker_process_and_group_send_reach_a_page(self):
-        with_secret = RedisProcess("--requirepass", "s3cret", password="s3cret")
-        for redis in (RedisProcess(), RedisProcess(unix_socket=True), with_secret):
-            with self.subTest(url=redis.url()), contextlib.ExitStack() as parts:
-                parts.enter_context(redis)
-                server = parts.enter_context(on_layer(redis.url(), "--workers", "0"))
+        secret = {"password": "s3cret"}
+        for options, more, scheme in (((), {}, "redis"), ((), {"unix_socket": True}, "redis"),
+                                      (("--requirepass", "s3cret"), secret, "redis"),
+                                      (("--requirepass", "s3cret"), secret, "redis+pubsub")):
+            with self.subTest(scheme=scheme, **more), contextlib.ExitStack() as parts:
+                redis = parts.enter_context(RedisProcess(*options, **more))
+                server = parts.enter_context(on_layer(redis.url(scheme), "--workers", "0"))
                 self.assertFalse((server.data_dir / "events.sock").exists(), "the relay runs beside Redis")
                 job = start_demo(server, 4, 0.1)
                 page = parts.enter_context(Watcher(server, job))
                 page.frame()
-                worker = parts.enter_context(on_layer(redis.url(), "-c", "1", command="worker", beside=server))
+                worker = parts.enter_context(on_layer(redis.url(scheme), "-c", "1", command="worker",
+                                                      beside=server))
                 frames = page.frames_until(lambda frame: frame["status"] in FINAL, 30)
                 self.assertEqual((frames[-1]["status"], frames[-1]["progress"]), ("completed", 100))
                 sent = server.run("group-send", f"report_{job}", progress(7))
@@ -69,9 +73,13 @@ class EventsThroughRedis(RedisCase):
                 self.assertEqual(redis.command("KEYS", "*"), [], "a server that stopped leaves nothing behind")
 
     def test_two_servers_share_their_groups(self):
-        redis = self.redis()
-        one = self.started(on_layer(redis.url(), "--bench"))
-        two = self.started(on_layer(redis.url(), "--bench"))
+        for scheme in SCHEMES:
+            with self.subTest(scheme=scheme):
+                self.share_a_group(self.redis().url(scheme))
+
+    def share_a_group(self, url):
+        one = self.started(on_layer(url, "--bench"))
+        two = self.started(on_layer(url, "--bench"))
         pages = [self.started(RawWebSocket(("127.0.0.1", server.port), "/ws/bench/shared/", origin=server.url()[:-1]))
                  for server in (one, two)]
         for number, server in enumerate((one, two)):
@@ -112,10 +120,10 @@ class EventsThroughRedis(RedisCase):
 class Outages(RedisCase):
 
     def test_readiness_falls_and_returns_while_sockets_stay_open(self):
-        for how in ("stop", "kill"):
-            with self.subTest(how=how), contextlib.ExitStack() as parts:
+        for scheme, how in ((scheme, how) for scheme in SCHEMES for how in ("stop", "kill")):
+            with self.subTest(scheme=scheme, how=how), contextlib.ExitStack() as parts:
                 redis = parts.enter_context(RedisProcess())
-                server = parts.enter_context(on_layer(redis.url(), "--bench", "--channel-send-timeout", "1"))
+                server = parts.enter_context(on_layer(redis.url(scheme), "--bench", "--channel-send-timeout", "1"))
                 page = parts.enter_context(RawWebSocket(("127.0.0.1", server.port), "/ws/bench/room/",
                                                         origin=server.url()[:-1]))
                 self.assertEqual(layer_state(server), (200, {"ok": True}))
@@ -160,6 +168,20 @@ class Outages(RedisCase):
         self.assertLess(time.monotonic() - begin, 10)
 
 
+    def test_operations_tells_of_every_counter_and_of_no_other(self):
+        named = set()
+        for line in (ROOT / "docs/operations.md").read_text(encoding="utf-8").splitlines():
+            named.update(re.findall(r"carillon_(?:layer|redis)_\w+", line))
+            named.update(re.findall(r'\{reason="\w+"\}', line))
+        exported = set()
+        for scheme in SCHEMES:
+            server = self.started(on_layer(self.redis().url(scheme)))
+            text = server.request("GET", "/metrics")[2].decode()
+            exported.update(re.findall(r"(?m)^(carillon_(?:layer|redis)_\w+)", text))
+            exported.update(re.findall(r'(?m)^carillon_layer_\w+(\{.*\})', text))
+        self.assertEqual(named, exported)
+
+
 class BackgroundConsumers(RedisCase):
 
     def count_words(self, server, texts):
@@ -191,7 +213,7 @@ class BackgroundConsumers(RedisCase):
         self.assertEqual(self.count_words(server, ["a b c"]), [3])
 
     def test_serve_runs_them_itself_with_either_layer(self):
-        for url in ("memory:", self.redis().url()):
+        for url in ("memory:", *map(self.redis().url, SCHEMES)):
             with self.subTest(url=url), on_layer(url, "--workers", "1", binary=WORD_COUNT, demo=False) as server:
                 self.assertEqual(self.count_words(server, ["", "a", "a b"]), [0, 1, 2])
                 self.assertIn('carillon_background_handled_total{channel="texts"} 3',

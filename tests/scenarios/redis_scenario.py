@@ -68,6 +68,7 @@ class EventsThroughRedis(RedisCase):
                 sent = server.run("group-send", f"report_{job}", progress(7))
                 self.assertEqual((sent.returncode, sent.stdout), (0, "1 queue took the event\n"), sent.stderr)
                 self.assertEqual(page.frame()["progress"], 7)
+                page.close()
                 self.assertEqual((worker.stop(), server.stop()), (0, 0))
                 self.assertNotIn("s3cret", server.log() + worker.log())
                 self.assertEqual(redis.command("KEYS", "*"), [], "a server that stopped leaves nothing behind")

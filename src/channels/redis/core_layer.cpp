@@ -12,7 +12,6 @@ namespace {
 
 wire::layer::codec_options wire_of(const redis_layer_options& options) {
     auto codec = options.codec;
-    codec.random_prefix_bytes = 12;
     codec.age_max = options.common.expiry + std::chrono::seconds(10);
     return codec;
 }
@@ -298,7 +297,7 @@ result<void> core_layer::status() const {
 
 // What this process has in Redis is removed where that is reachable. `done` is kept until all of it was answered.
 void core_layer::give_up(const std::shared_ptr<std::promise<void>>& done) {
-    membership_.stop_renewing();
+    membership_.end(); // a host that comes up from now on would look for its reader
     readers_.clear();
     for (const auto& one : std::exchange(intakes_, {}))
         if (const auto intake = one.lock())
@@ -306,7 +305,7 @@ void core_layer::give_up(const std::shared_ptr<std::promise<void>>& done) {
     const std::shared_ptr<void> last(nullptr, [done](void*) { done->set_value(); });
     const auto answered = [last](const result<wire::redis::reply>&) {};
     for (const auto& of : hosts_) {
-        if (!of->ready() || names_.own().empty())
+        if (!of->connected() || names_.own().empty()) // also when memberships are under way
             continue;
         for (const auto& group : groups_.known(of->index()))
             of->send_now({"ZREM", names_.group_key(group), names_.entry_of(group)}, answered);

@@ -36,7 +36,7 @@ void core_membership::on_lost(host& of) {
 void core_membership::pump(std::size_t host_index) {
     auto& of = *hosts_[host_index];
     auto& now_here = progress_[host_index];
-    if (!of.connected())
+    if (!of.connected() || ended_)
         return;
     const auto room = under_way_max - now_here.under_way;
     for (const auto& change : wanted_.take(host_index, room, now_here.restoring))
@@ -107,7 +107,8 @@ void core_membership::retry() {
             wanted_.renew(index);
 }
 
-void core_membership::stop_renewing() {
+void core_membership::end() {
+    ended_ = true;
     for (auto* timer : {&renewal_, &retry_}) {
         if (*timer)
             loop_.cancel(**timer);

@@ -29,7 +29,8 @@ public:
     void pump(std::size_t host_index);
     // From now on, at half of the time after which Redis would forget the entries.
     void renew_later();
-    void stop_renewing();
+    // Nothing is written any more, and no host is released.
+    void end();
 
     // The group whose entry has this hash; empty when it is none of ours.
     std::string_view group_of_hash(std::string_view hash) const noexcept;
@@ -54,6 +55,7 @@ private:
     std::vector<progress> progress_;
     std::unordered_map<std::string, std::string> groups_by_hash_;
     std::optional<net::loop::timer_id> renewal_, retry_;
+    bool ended_ = false;
     seldom failed_;
 };
 

@@ -43,7 +43,6 @@ public:
     // bytes, NaN or infinities with JSON (Python writes bare words for the latter, which no other reader takes).
     static result<packed_event> pack(std::string_view type, const object& members,
                                      serializer format);
-    // Of what was packed, without prefix and addresses.
     std::size_t size_bytes() const noexcept { return body_.size(); }
 
 private:

@@ -108,6 +108,17 @@ void host::release() {
     events_.on_ready(*this);
 }
 
+void host::hold(std::string why) {
+    if (closed_)
+        return;
+    set_trouble(std::move(why));
+    if (ready_.exchange(false))
+        counted_.connected.sub();
+    if (!std::exchange(was_lost_, true))
+        away_since_ = now();
+    watch_time();
+}
+
 void host::tell_of_recovery() {
     const auto lost = std::exchange(lost_, 0) + refused_.exchange(0);
     drop_told_ = false;

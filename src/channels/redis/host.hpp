@@ -80,6 +80,8 @@ public:
     // Past the orders that wait, while connected. A command that fails to be answered was lost with the connection.
     void send_now(const wire::redis::command& what, net::redis::client::told done);
     void release();
+    // Orders wait again until the next release(), though this connection is up.
+    void hold(std::string why);
     // Every order is told and the connection is closed. Nothing is called afterwards.
     void close();
     bool connected() const noexcept { return client_ && client_->up(); }

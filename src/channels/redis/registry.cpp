@@ -168,6 +168,12 @@ bool registry::back(std::size_t host) {
     return true;
 }
 
+void registry::return_with_changes(std::size_t host) {
+    std::lock_guard lock(guard_);
+    hosts_[host].is_away = false;
+    hosts_[host].announced = true; // until take() was called
+}
+
 void registry::renew(std::size_t host) {
     bool announce = false;
     {

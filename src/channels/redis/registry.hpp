@@ -51,6 +51,8 @@ public:
     void restore(std::size_t host);
     // True when nothing waits and nothing is under way: the host is no longer away. Else false, and nothing happens.
     bool back(std::size_t host);
+    // The same without a look at what still waits: take() gives it at once.
+    void return_with_changes(std::size_t host);
     // What is wanted shall be told to Redis again, and stays registered meanwhile.
     void renew(std::size_t host);
     // All names of the host that Redis may know.

@@ -1,6 +1,7 @@
 #include "channels/redis/redis_layer.hpp"
 
 #include "channels/redis/core_layer.hpp"
+#include "channels/redis/pubsub_layer.hpp"
 
 namespace carillon::channels {
 
@@ -33,7 +34,8 @@ result<std::unique_ptr<redis_layer>> redis_layer::make(redis_layer_options optio
     if (const auto* trouble = trouble_with(options, members, boxes))
         return failure{errc::invalid, trouble};
     if (options.servers.pubsub)
-        return failure{errc::invalid, "this build has no pubsub layer"};
+        return std::unique_ptr<redis_layer>(std::make_unique<redis::pubsub_layer>(
+            std::move(options), members, boxes, log, counted));
     return std::unique_ptr<redis_layer>(
         std::make_unique<redis::core_layer>(std::move(options), members, boxes, log, counted));
 }

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "channels/redis/test_node.hpp"
@@ -383,8 +384,9 @@ TEST_CASE("pubsub: what cannot be read is dropped and counted, and the next mess
             continue;
         ++refused;
         const auto member = unhex(one["redis_member_hex"].to_text());
-        REQUIRE(member.size() >= 12);
-        publish(redis, "asgi__group__room", std::string_view(member).substr(12));
+        // without the random prefix of the core layer
+        publish(redis, "asgi__group__room",
+                std::string_view(member).substr(std::min<std::size_t>(12, member.size())));
     }
     REQUIRE(refused >= 3);
     for (const auto* bad : {"", "\xc1", "\x81\xa4type", "gAAAAA"})

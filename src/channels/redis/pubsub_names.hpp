@@ -1,4 +1,4 @@
-// pubsub_names: the Pub/Sub channels of Redis that the pubsub layer uses, here called topics, and on which host each is.
+// pubsub_names: the Pub/Sub channels of Redis that the pubsub layer uses, here called topics, and the host of each.
 #pragma once
 
 #include <cstddef>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <map>
 
 #include "channels/redis/test_node.hpp"
@@ -23,8 +24,12 @@ std::int64_t hearers(const server& redis, std::string_view topic) {
 // How often the server executed a command since its statistics were reset.
 int calls(const server& redis, const std::string& command) {
     const auto text = ask(redis.url(), {"INFO", "commandstats"}).text;
-    const auto at = text.find("cmdstat_" + command + ":calls=");
-    return at == std::string::npos ? 0 : std::atoi(text.c_str() + text.find('=', at) + 1);
+    const auto name = "cmdstat_" + command + ":calls=";
+    const auto at = text.find(name);
+    int found = 0;
+    if (at != std::string::npos)
+        std::from_chars(text.data() + at + name.size(), text.data() + text.size(), found);
+    return found;
 }
 // The numbers of events in the order in which they came.
 std::vector<std::int64_t> numbers(listener& who) {

@@ -41,8 +41,8 @@ private:
 };
 using publication_ptr = std::shared_ptr<publication>;
 
-// On the I/O thread. Events of one topic leave in the order of calls. An event for a topic that this process is about to
-// hear waits until Redis has acknowledged the subscription, so that who joined before it was sent gets it.
+// On the I/O thread. Events of one topic leave in the order of calls. An event for a topic that this process is about
+// to hear waits until Redis has acknowledged the subscription, so that who joined before it was sent gets it.
 class pubsub_sender {
 public:
     // `heard` is null in a process that hears nothing. All outlive the sender.

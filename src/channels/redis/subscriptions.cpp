@@ -63,8 +63,9 @@ void subscriptions::on_up() noexcept {
 void subscriptions::on_down(const failure& why) noexcept {
     restoring_ = subscribed_ = false;
     under_way_.clear();
-    topics_.away(host_);
+    // Before anybody is called who waited with an event, which then waits for the restoration.
     events_.on_unsubscribed(host_, why);
+    topics_.away(host_);
 }
 
 // What came meanwhile may be under way for ever, so it is not waited for.

@@ -129,13 +129,14 @@ TEST_CASE("pubsub: lost command connections fail what was under way, and send no
     if (no_redis())
         return;
     server redis;
+    constexpr int events = 4'000, kills = 4;
     listener who;
     redis_layer_options options;
     options.send_timeout = 20s;
+    options.undelivered_events_max = events + 1;
     node here(pubsub(redis), options), there(pubsub(redis), options);
     REQUIRE((here.connected() && there.connected()));
     REQUIRE(there.join(who, "room"));
-    constexpr int events = 4'000, kills = 4;
     std::vector<std::atomic<int>> told(events); // 1: published, 2: not known
     std::atomic<int> ends{0};
     int killed = 0;

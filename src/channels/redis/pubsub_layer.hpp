@@ -20,8 +20,8 @@
 namespace carillon::channels::redis {
 
 // docs/protocols/channel-layer.md says what is on the wire. Two connections to each host: one for commands, one for
-// subscriptions. When either is lost, events wait; when both are back and everything is subscribed again, they leave, and
-// consumers hear of the gap.
+// subscriptions. When either is lost, events wait; when both are back and everything is subscribed again, they leave,
+// and consumers hear of the gap.
 class pubsub_layer final : public redis_layer,
                            private host_events,
                            private subscriptions_events,

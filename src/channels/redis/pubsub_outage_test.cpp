@@ -97,6 +97,79 @@ TEST_CASE("pubsub: what this process sends while its subscription is away waits 
     CHECK(here.layer->flush(soon()));
 }
 
+TEST_CASE("pubsub: subscriptions killed during a stream lose events, but bring none twice") {
+    if (no_redis())
+        return;
+    server redis;
+    listener who;
+    node here(pubsub(redis)), there(pubsub(redis));
+    REQUIRE((here.connected() && there.connected()));
+    REQUIRE(here.join(who, "room")); // the other node subscribes to nothing
+    std::atomic<bool> enough{false};
+    std::atomic<int> sent{0};
+    std::thread stream([&] {
+        while (!enough) // each after the one before was published, so that no queue grows
+            CHECK(group_send(*there.layer, "room", event("x", {{"n", sent++}})));
+    });
+    constexpr std::size_t kills = 5;
+    for (std::size_t i = 1; i <= kills; ++i) {
+        const auto before = who.count();
+        CHECK(ask(redis.url(), {"CLIENT", "KILL", "TYPE", "pubsub"}).number == 1);
+        REQUIRE(who.wait_gaps(i));
+        REQUIRE(who.wait(before + 1));
+    }
+    enough = true;
+    stream.join();
+    REQUIRE(eventually([&] { return numbers(who).back() == sent - 1; }));
+    CHECK(ascends(numbers(who)));
+    CHECK(who.gaps() == kills);
+}
+
+TEST_CASE("pubsub: lost command connections fail what was under way, and send nothing twice") {
+    if (no_redis())
+        return;
+    server redis;
+    constexpr int events = 4'000, kills = 4;
+    listener who;
+    redis_layer_options options;
+    options.send_timeout = 20s;
+    options.undelivered_events_max = events + 1;
+    node here(pubsub(redis), options), there(pubsub(redis), options);
+    REQUIRE((here.connected() && there.connected()));
+    REQUIRE(there.join(who, "room"));
+    std::vector<std::atomic<int>> told(events); // 1: published, 2: not known
+    std::atomic<int> ends{0};
+    int killed = 0;
+    for (int i = 0; i < events; ++i) {
+        here.layer->group_send_confirmed("room", event("x", {{"n", i}}),
+                                         [&, i](const result<delivery>& end) {
+                                             told[static_cast<std::size_t>(i)] += end ? 1 : 2;
+                                             ++ends;
+                                         });
+        if (i % (events / kills) != events / kills / 2)
+            continue;
+        REQUIRE(eventually([&] {
+            return ask(redis.url(), {"CLIENT", "KILL", "TYPE", "normal"}).number > 0;
+        }));
+        ++killed;
+    }
+    REQUIRE(eventually([&] { return ends == events; }));
+    REQUIRE(group_send(*here.layer, "room", event("x", {{"n", events}})));
+    REQUIRE(eventually([&] { return who.count() > 0 && numbers(who).back() == events; }));
+    const auto all = numbers(who);
+    CHECK(ascends(all)); // nothing twice
+    std::int64_t unknown = 0;
+    for (int i = 0; i < events; ++i) {
+        const auto end = told[static_cast<std::size_t>(i)].load();
+        REQUIRE((end == 1 || end == 2));
+        unknown += end == 2;
+        if (end == 1)
+            REQUIRE(std::binary_search(all.begin(), all.end(), i));
+    }
+    CHECK(here.dropped("unconfirmed") == unknown);
+    CHECK(killed == kills);
+}
+
 TEST_CASE("pubsub: events wait for a killed server, memberships come first, and the gap is told "
           "once") {
     if (no_redis())

@@ -11,7 +11,7 @@ declare -A packages=(
         libsqlite3-dev prometheus-cpp-dev doctest-dev libbenchmark-dev libkainjow-mustache-dev libxxhash-dev
         libhiredis-dev"
     [test]="chromium fonts-dejavu-core python3-websockets curl openssl sqlite3 redis-server python3-django
-        python3-django-channels python3-channels-redis daphne iproute2"
+        python3-django-channels python3-channels-redis daphne celery iproute2"
     [style]="clang-format-14 clang-tidy-14 shellcheck"
     [fuzz]="clang libclang-rt-14-dev"
     [node]="nodejs npm"

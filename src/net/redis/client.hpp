@@ -33,7 +33,8 @@ struct client_counters {
     counter& micros; // carillon_redis_command_microseconds_total: from sending to the reply, summed
     counter& errors; // carillon_redis_errors_total: error replies
     counter&
-        reconnects; // carillon_redis_reconnects_total: connections made after the first one of a client
+        // carillon_redis_reconnects_total: connections made after the first one of a client
+        reconnects;
     counter& connection_losses; // carillon_redis_connection_losses_total
 };
 

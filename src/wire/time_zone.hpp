@@ -21,8 +21,8 @@ struct wall_time {
     friend auto operator<=>(const wall_time&, const wall_time&) = default;
 };
 
-// Immutable and cheap to copy; any number of threads may use one. Rules and leap years are those of the database, and of
-// its newest rule after the last year that it lists.
+// Immutable and cheap to copy; any number of threads may use one. Rules and leap years are those of the database, and
+// of its newest rule after the last year that it lists.
 class time_zone {
 public:
     // UTC.

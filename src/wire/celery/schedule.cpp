@@ -153,7 +153,7 @@ result<crontab> crontab::parse(const crontab_fields& fields) {
         bits = static_cast<std::remove_reference_t<decltype(bits)>>(*read);
         return {};
     };
-    for (auto done :
+    for (const auto& done :
          {into(minute_field, fields.minute, c.minutes_), into(hour_field, fields.hour, c.hours_),
           into(week_field, fields.day_of_week, c.days_of_week_),
           into(day_field, fields.day_of_month, c.days_of_month_),

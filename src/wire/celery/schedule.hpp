@@ -35,8 +35,8 @@ public:
 
     // The first moment after `after` at which every field matches; unlike in cron, both days have to match, as in
     // Celery. Nothing where there is none within fifty years (30 February).
-    // Where clocks are put forward, a time that is left out is due at the moment of the change. Where they are put back,
-    // a time that comes twice is due the first time, and both times where the schedule names every hour.
+    // Where clocks are put forward, a time that is left out is due at the moment of the change. Where they are put
+    // back, a time that comes twice is due the first time, and both times where the schedule names every hour.
     std::optional<utc_time> next(utc_time after, const time_zone& zone) const;
 
 private:

@@ -28,6 +28,7 @@ MAY_USE = {
     "boost/json": ("src/wire/",),
     "boost/": ("src/wire/",),
     "hiredis": ("src/wire/",),
+    "cctz/": ("src/wire/",),
     "zlib.h": ("src/wire/",),
     "openssl/": ("src/wire/", "src/net/"),
     "sys/epoll.h": ("src/net/",),

@@ -59,11 +59,12 @@ public:
 
     // Connects, and goes on trying. After hub::attach().
     virtual void start() = 0;
-    // Waits until Redis has confirmed what was sent so far. False at the deadline, or when something was dropped.
+    // Waits until Redis has confirmed what was sent so far. False at the deadline, or when something was given up since
+    // the last call (the server was away for too long, refused it, or never confirmed it); a full queue is no loss.
     virtual bool flush(steady_time deadline) = 0;
     // Gives up memberships and the process' own queue, waits at most `patience` for that, and ends the thread. Nothing
-    // is delivered and no callback runs after the return. The shards still exist when it is called. The second call
-    // does nothing; the destructor calls it.
+    // is delivered and no callback runs after the return. The shards still exist when it is called; not from a
+    // callback. The second call does nothing; the destructor calls it.
     virtual void stop(std::chrono::milliseconds patience = std::chrono::seconds(1)) = 0;
 };
 

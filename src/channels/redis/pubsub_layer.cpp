@@ -14,7 +14,6 @@ wire::layer::codec_options wire_of(const redis_layer_options& options) {
     auto codec = options.codec;
     codec.random_prefix_bytes = 0;
     codec.age_max.reset();
-    codec.message_bytes_max = options.message_bytes_max;
     return codec;
 }
 

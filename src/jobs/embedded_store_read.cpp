@@ -1,7 +1,6 @@
 // The reading half of embedded_store, its opening and its watch for changes of other processes.
 #include <fmt/format.h>
 
-#include "channels/file_lock.hpp"
 #include "jobs/embedded_store.hpp"
 #include "jobs/records.hpp"
 
@@ -72,6 +71,22 @@ result<db::rows> embedded_store::read(std::string_view sql, const array& paramet
 result<std::optional<job_record>> embedded_store::get(std::string_view id) {
     std::lock_guard lock(reader_guard_);
     return find_record(reader_, id);
+}
+
+result<job_record> embedded_store::wait(std::string_view id, steady_time deadline) {
+    for (;;) {
+        const auto seen = epoch();
+        auto found = get(id);
+        if (!found)
+            return found.error();
+        if (!*found)
+            return failure{errc::not_found, fmt::format("there is no job {}", id.substr(0, 255))};
+        if (is_final((*found)->state))
+            return **std::move(found);
+        if (now() >= deadline)
+            return failure{errc::timed_out, "the job is not finished yet"};
+        wait_for_change(seen, deadline);
+    }
 }
 
 result<std::vector<job_record>> embedded_store::list(const job_filter& filter) {
@@ -171,23 +186,6 @@ void embedded_store::measure_depth() {
 result<void> embedded_store::ping() {
     auto answer = read("SELECT 1 FROM jobs LIMIT 1");
     return answer ? result<void>() : answer.error();
-}
-
-result<std::vector<worker_row>> embedded_store::worker_rows() {
-    auto found = read("SELECT * FROM workers ORDER BY seq");
-    if (!found)
-        return found.error();
-    std::vector<worker_row> workers;
-    for (const auto& each : *found) {
-        auto& w = workers.emplace_back(worker_of(each));
-        const auto silent = utc_now() - w.shown.heartbeat;
-        w.shown.answering = silent < w.lease && file_lock::is_held(lock_of(w.shown.id));
-    }
-    return workers;
-}
-
-std::filesystem::path embedded_store::lock_of(const std::string& worker_uuid) const {
-    return options_.data_dir / "workers" / (worker_uuid + ".lock");
 }
 
 std::uint64_t embedded_store::subscribe(listener heard) {

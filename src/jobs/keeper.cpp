@@ -1,5 +1,5 @@
 // The keeper thread of a worker pool: it takes jobs from the store, keeps them this worker's, hears of cancels and
-// returns the jobs of workers that died.
+// looks after the store.
 #include <algorithm>
 
 #include "jobs/pool.hpp"
@@ -33,7 +33,7 @@ void worker_pool::impl::keep() {
             next_beat = now() + options_.lease / 3;
         }
         if (now() >= next_census) {
-            return_dead();
+            tend();
             next_census = now() + census_interval;
             room |= std::exchange(feed_failed_, false);
         }
@@ -72,23 +72,16 @@ void worker_pool::impl::feed() {
         owner = owner_;
     }
     auto& store = *core_->store;
-    const auto eta = store.next_eta();
-    next_eta_ = eta ? *eta : std::nullopt;
-    const auto ready = store.has_ready(options_.queues);
-    feed_failed_ = !ready;
-    if (!ready || (!*ready && !(next_eta_ && *next_eta_ <= utc_now())))
-        return;
     auto claimed = store.claim(owner, options_.queues, now_max, ahead_max);
     if (!claimed) {
         feed_failed_ = true; // tried again with the next census
         core_->log().warning("no job could be taken", {{"error", claimed.error().message}});
         return;
     }
-    if (claimed->empty()) {
-        const auto later = store.next_eta();
-        next_eta_ = later ? *later : std::nullopt;
+    const auto eta = store.next_eta();
+    next_eta_ = eta ? *eta : std::nullopt;
+    if (claimed->empty())
         return;
-    }
     std::vector<jobs::held_job> too_late;
     {
         std::lock_guard lock(guard_);
@@ -166,37 +159,18 @@ void worker_pool::impl::declare_lost() {
                            {{"error", again.error().message}});
 }
 
-void worker_pool::impl::return_dead() {
-    auto rows = core_->store->worker_rows();
-    if (!rows)
-        return;
-    std::int64_t me = 0;
+void worker_pool::impl::tend() {
+    std::int64_t owner = 0;
     {
         std::lock_guard lock(guard_);
-        me = owner_;
+        owner = owner_;
     }
-    std::erase_if(*rows, [&](const auto& each) { return each.seq == me; });
-    std::vector<bool> held;
-    for (const auto& each : *rows)
-        held.push_back(file_lock::is_held(core_->store->lock_of(each.shown.id)));
-    for (const auto& dead : census_.dead_among(*rows, held, now())) {
-        const auto& row = *std::ranges::find(*rows, dead.seq, &jobs::worker_row::seq);
-        auto returned = core_->store->remove_worker(
-            dead.seq, dead.process_ended ? "its worker died"
-                                         : "its worker stood still longer than its lease");
-        if (!returned) {
-            core_->log().warning("the jobs of a dead worker could not be returned",
-                                 {{"error", returned.error().message}});
-            continue;
-        }
-        core_->count().lost.add(*returned);
-        core_->log().warning(
-            "a worker is gone; its jobs return to their queues",
-            {{"worker", row.shown.name}, {"pid", row.shown.pid}, {"jobs", *returned}});
-        std::error_code ignored;
-        if (dead.process_ended)
-            std::filesystem::remove(core_->store->lock_of(row.shown.id), ignored);
-    }
+    auto lost = core_->store->tend(owner);
+    if (lost)
+        core_->count().lost.add(*lost);
+    else
+        core_->log().warning("the job store could not be tended",
+                             {{"error", lost.error().message}});
 }
 
 void worker_pool::impl::look_after_runs() {

@@ -49,12 +49,6 @@ result<void> worker_pool::impl::enlist() {
 }
 
 result<void> worker_pool::impl::start() {
-    // The lock before the row: a row without a held lock is a dead worker.
-    auto held =
-        file_lock::create(core_->store->lock_of(uuid_), fmt::format("process {}", ::getpid()));
-    if (!held)
-        return held.error();
-    lock_ = *std::move(held);
     if (auto enlisted = enlist(); !enlisted)
         return enlisted;
     subscription_ = core_->store->subscribe([this] {
@@ -98,36 +92,50 @@ void worker_pool::impl::work(std::size_t slot) {
     }
 }
 
+// Why a claimed job is not to be run, if so.
+std::optional<jobs::unrun_end> worker_pool::impl::refusal(const jobs::claimed_job& job,
+                                                          const job_registry::entry* entry) {
+    using jobs::end_state;
+    namespace celery = wire::celery;
+    if (job.cancel)
+        return jobs::unrun_end{end_state::cancelled, "Cancelled", celery::task_revoked("revoked")};
+    if (job.expires && *job.expires < utc_now())
+        return jobs::unrun_end{end_state::cancelled, "Expired", celery::task_revoked("expired")};
+    if (!job.message) {
+        const auto why = "the stored message cannot be read: " + job.message.error().message;
+        return jobs::unrun_end{end_state::failed, why,
+                               celery::to_exception({job.message.error().code, why}), true};
+    }
+    if (!entry)
+        return jobs::unrun_end{end_state::failed,
+                               fmt::format("no task is registered as `{}`", job.task),
+                               celery::not_registered(job.task), true};
+    if (job.losses >= static_cast<std::int64_t>(entry->options.losses_max)) {
+        const auto why = fmt::format("{} workers died while they ran this job", job.losses);
+        return jobs::unrun_end{end_state::failed, why, celery::worker_lost(why)};
+    }
+    return std::nullopt;
+}
+
 void worker_pool::impl::run_one(std::size_t slot, jobs::claimed_job job) {
     static const job_registry::entry unknown{{}, nullptr, {}};
-    auto message = wire::celery::decode(job.headers, job.properties, job.body);
     const auto* entry = core_->registry().find(job.task);
-    std::string refused;
-    if (!message)
-        refused = "the stored message cannot be read: " + message.error().message;
-    else if (!entry)
-        refused = fmt::format("no task is registered as `{}`", job.task);
-    else if (job.losses >= static_cast<std::int64_t>(entry->options.losses_max))
-        refused = fmt::format("{} workers died while they ran this job", job.losses);
-    const bool cancelled = job.cancel;
-    const bool expired = job.expires && *job.expires < utc_now();
+    auto refused = refusal(job, entry);
     std::int64_t owner = 0;
     {
         std::lock_guard lock(guard_);
         owner = owner_;
     }
-    auto made = std::make_shared<jobs::running_job>(
-        *core_, std::move(job), entry ? *entry : unknown,
-        message ? *std::move(message) : wire::celery::message(), owner, [this] {
-            std::lock_guard lock(guard_);
-            flush_changed_ = true;
-            flush_wake_.notify_one();
-        });
-    if (cancelled || expired)
-        return made->settle_unrun(jobs::row_state::cancelled, cancelled ? "Cancelled" : "Expired",
-                                  expect_settled());
-    if (!refused.empty())
-        return made->settle_unrun(jobs::row_state::failed, refused, expect_settled());
+    auto made = std::make_shared<jobs::running_job>(*core_, std::move(job),
+                                                    entry ? *entry : unknown, owner, [this] {
+                                                        std::lock_guard lock(guard_);
+                                                        flush_changed_ = true;
+                                                        flush_wake_.notify_one();
+                                                    });
+    if (refused)
+        return made->settle_unrun(*std::move(refused), expect_settled());
+    if (!core_->store->begin_run(made->job().seq, owner))
+        return; // it is with another worker by now
     {
         std::lock_guard lock(guard_);
         slots_[slot] = made;
@@ -273,9 +281,6 @@ void worker_pool::impl::stop_threads() {
     }
     if (auto removed = core_->store->remove_worker(owner, "its worker stopped"); !removed)
         core_->log().warning("a worker could not sign off", {{"error", removed.error().message}});
-    std::error_code ignored;
-    std::filesystem::remove(core_->store->lock_of(uuid_), ignored);
-    lock_.release();
 }
 
 std::uint64_t worker_pool::impl::active() const {

@@ -12,8 +12,6 @@
 
 #include <carillon/jobs/worker_pool.hpp>
 
-#include "channels/file_lock.hpp"
-#include "jobs/census.hpp"
 #include "jobs/queue_core.hpp"
 #include "jobs/running_job.hpp"
 
@@ -38,6 +36,8 @@ private:
 
     void work(std::size_t slot);
     void run_one(std::size_t slot, jobs::claimed_job job);
+    static std::optional<jobs::unrun_end> refusal(const jobs::claimed_job& job,
+                                                  const job_registry::entry* entry);
     void end_one(std::size_t slot, steady_time begun);
     std::function<void()> expect_settled();
 
@@ -46,7 +46,7 @@ private:
     void hear_cancels();
     void beat();
     void declare_lost();
-    void return_dead();
+    void tend();
     void look_after_runs();
     void hand_back_stuck();
     std::uint32_t ahead_wanted() const;
@@ -60,10 +60,8 @@ private:
     const std::shared_ptr<jobs::queue_core> core_;
     const worker_options options_;
     const std::string uuid_;
-    file_lock lock_;
     std::uint64_t subscription_ = 0;
     utc_time started_ = utc_now();
-    jobs::census census_;              // of the keeper
     std::optional<utc_time> next_eta_; // of the keeper
     bool feed_failed_ = false;         // of the keeper
 

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "jobs/embedded_store.hpp"
 #include "jobs/queue_core.hpp"
 #include "jobs/uuid.hpp"
 #include "wire/celery/message.hpp"
@@ -64,11 +65,7 @@ wire::celery::message message_of(const job_registry::entry& task, job_arguments 
     m.origin = origin_name();
     m.ignore_result = false;
     m.priority = o.priority;
-    if (!o.group.empty()) {
-        // Headers of our own: another broker keeps them, and Celery's workers pass them on.
-        m.extra.append("carillon_group", o.group);
-        m.extra.append("carillon_event_type", o.event_type);
-    }
+    jobs::put_group(m, {o.group, o.event_type});
     m.args = std::move(arguments.args);
     m.kwargs = std::move(arguments.kwargs);
     return m;
@@ -83,24 +80,7 @@ result<jobs::new_job> prepare(const jobs::queue_core& core, std::string_view tas
     job.queue = o.queue.empty() ? entry->options.queue : o.queue;
     if (auto fine = check(core, job.queue, o); !fine)
         return fine.error();
-    const auto message = message_of(*entry, std::move(arguments), o);
-    auto encoded = wire::celery::encode(message);
-    if (!encoded)
-        return encoded.error();
-    const auto size = encoded->headers.size() + encoded->properties.size() + encoded->body.size();
-    if (size > core.options.message_bytes_max)
-        return failure{errc::too_large, fmt::format("the arguments of the job take {} bytes of {}",
-                                                    size, core.options.message_bytes_max)};
-    job.id = message.id;
-    job.task = message.task;
-    job.priority = o.priority;
-    job.eta = message.eta;
-    job.expires = message.expires;
-    job.group = o.group;
-    job.event_type = o.group.empty() ? std::string() : o.event_type;
-    job.headers = std::move(encoded->headers);
-    job.properties = std::move(encoded->properties);
-    job.body = std::move(encoded->body);
+    job.message = message_of(*entry, std::move(arguments), o);
     return job;
 }
 
@@ -129,13 +109,11 @@ void job_queue::enqueue(std::string_view task, job_arguments arguments, enqueue_
     auto job = prepare(*core_, task, std::move(arguments), options);
     if (!job)
         return done(job.error());
-    core_->store->add(*job,
-                      [id = job->id, done = std::move(done), core = core_.get()](auto& written) {
-                          if (!written)
-                              return done(written.error());
-                          core->count().enqueued.add();
-                          done(id);
-                      });
+    core_->store->add(*std::move(job), [done = std::move(done), core = core_.get()](auto& id) {
+        if (id)
+            core->count().enqueued.add();
+        done(id);
+    });
 }
 
 result<std::string> job_queue::enqueue(std::string_view task, job_arguments arguments,
@@ -205,30 +183,10 @@ result<std::vector<job_record>> job_queue::list(const job_filter& filter) {
 }
 
 result<job_record> job_queue::wait(std::string_view id, steady_time deadline) {
-    for (;;) {
-        const auto seen = core_->store->epoch();
-        auto found = core_->store->get(id);
-        if (!found)
-            return found.error();
-        if (!*found)
-            return no_such_job(id);
-        if (is_final((*found)->state))
-            return **std::move(found);
-        if (now() >= deadline)
-            return failure{errc::timed_out, "the job is not finished yet"};
-        core_->store->wait_for_change(seen, deadline);
-    }
+    return core_->store->wait(id, deadline);
 }
 
-result<std::vector<worker_info>> job_queue::workers() {
-    auto rows = core_->store->worker_rows();
-    if (!rows)
-        return rows.error();
-    std::vector<worker_info> shown;
-    for (auto& each : *rows)
-        shown.push_back(std::move(each.shown));
-    return shown;
-}
+result<std::vector<worker_info>> job_queue::workers() { return core_->store->workers(); }
 
 result<std::vector<queue_info>> job_queue::queues() { return core_->store->queues(); }
 

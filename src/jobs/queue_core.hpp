@@ -8,7 +8,7 @@
 #include <carillon/base/metrics.hpp>
 #include <carillon/jobs/queue.hpp>
 
-#include "jobs/embedded_store.hpp"
+#include "jobs/job_store.hpp"
 
 namespace carillon::jobs {
 
@@ -23,9 +23,10 @@ class queue_core {
 public:
     struct counters {
         counter &enqueued, &started, &succeeded, &failed, &retried, &cancelled, &lost, &given_back;
+        counter& of(end_state state) noexcept;
     };
 
-    queue_core(job_queue_options given, job_services with, std::shared_ptr<embedded_store> opened);
+    queue_core(job_queue_options given, job_services with, std::shared_ptr<job_store> opened);
 
     counters& count() noexcept { return counters_; }
     const job_registry& registry() const noexcept { return services_.registry; }
@@ -46,7 +47,7 @@ private:
 public:
     const job_queue_options options;
     // Last: what it settles while it closes still counts.
-    const std::shared_ptr<embedded_store> store;
+    const std::shared_ptr<job_store> store;
 };
 
 } // namespace carillon::jobs

@@ -203,7 +203,8 @@ TEST_CASE("queues and statistics have the members that Celery's have") {
             CHECK(written[name] == seen[name]);
         for (auto* name : {"implementation", "max-concurrency", "processes", "max-tasks-per-child",
                            "put-guarded-by-semaphore", "timeouts"})
-            CHECK(written["pool"][name] == seen["pool"][name]);
+            if (seen["pool"].find(name)) // 5.2 does not name its pool
+                CHECK(written["pool"][name] == seen["pool"][name]);
         for (auto* name :
              {"hostname", "userid", "virtual_host", "port", "transport", "heartbeat", "alternates"})
             CHECK(written["broker"][name] == seen["broker"][name]);

@@ -6,8 +6,8 @@
 
 #include <carillon/wire/json.hpp>
 
+#include "jobs/embedded_rows.hpp"
 #include "jobs/records.hpp"
-#include "wire/celery/message.hpp"
 
 namespace carillon::jobs {
 
@@ -16,10 +16,6 @@ namespace {
 using db::sqlite::connection;
 using db::sqlite::reset_at_end;
 using db::sqlite::statement;
-
-value micros_or_null(const std::optional<utc_time>& when) {
-    return when ? value(to_micros(*when)) : value();
-}
 
 row_state row_of(end_state state) noexcept {
     switch (state) {
@@ -92,22 +88,6 @@ result<void> claim_from(connection& on, const claim_request& wanted,
     }
 }
 
-// A job without its message is settled as failed by whoever decodes the empty texts.
-result<void> load_message(connection& on, std::int64_t seq, wire::celery::encoded_message& into) {
-    auto prepared = on.cached("SELECT headers, properties, body FROM messages WHERE seq = ?");
-    if (!prepared)
-        return prepared.error();
-    auto& found = **prepared;
-    reset_at_end after(found);
-    found.bind(1, seq);
-    auto there = found.step();
-    if (!there)
-        return there.error();
-    if (*there)
-        into = {std::string(found.text(0)), std::string(found.text(1)), std::string(found.text(2))};
-    return {};
-}
-
 std::vector<claimed_job> in_order(std::vector<taken_row> taken) {
     std::vector<claimed_job> jobs;
     jobs.reserve(taken.size());
@@ -131,46 +111,6 @@ result<void> promote_due(connection& on) {
     auto done = on.execute("UPDATE jobs SET state = 0 WHERE state = 1 AND eta <= ?",
                            {to_micros(utc_now())});
     return done ? result<void>() : done.error();
-}
-
-// A job as its rows.
-struct new_row {
-    std::string id, task, queue;
-    group_headers heard_by;
-    std::int64_t priority = 0;
-    std::optional<utc_time> eta, expires;
-    wire::celery::encoded_message stored;
-};
-
-result<new_row> row_of(new_job job, std::size_t bytes_max) {
-    const auto& m = job.message;
-    auto encoded = wire::celery::encode(m);
-    if (!encoded)
-        return encoded.error();
-    const auto size = encoded->headers.size() + encoded->properties.size() + encoded->body.size();
-    if (size > bytes_max)
-        return failure{errc::too_large, fmt::format("the arguments of the job take {} bytes of {}",
-                                                    size, bytes_max)};
-    return new_row{m.id,  m.task,    std::move(job.queue), group_of(m), m.priority,
-                   m.eta, m.expires, *std::move(encoded)};
-}
-
-result<void> add_row(connection& on, const new_row& job) {
-    auto added =
-        on.query("INSERT INTO jobs (id, task, queue, state, priority, eta, expires, created, "
-                 "group_name, event_type) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
-                 {job.id, job.task, job.queue,
-                  static_cast<std::int64_t>(job.eta ? row_state::delayed : row_state::ready),
-                  job.priority, micros_or_null(job.eta), micros_or_null(job.expires),
-                  to_micros(utc_now()), job.heard_by.group, job.heard_by.event_type});
-    if (!added)
-        return added.error().code == errc::conflict
-                   ? failure{errc::conflict, fmt::format("a job with the id {} exists", job.id)}
-                   : added.error();
-    auto stored = on.execute(
-        "INSERT INTO messages (seq, headers, properties, body) VALUES (?, ?, ?, ?)",
-        {added->front().at(0), job.stored.headers, job.stored.properties, job.stored.body});
-    return stored ? result<void>() : stored.error();
 }
 
 // The texts that an end brings along, made before the writer's turn.
@@ -230,22 +170,62 @@ result<void> renew_message(connection& on, std::int64_t seq) {
     return stored ? result<void>() : stored.error();
 }
 
+// Several changes of which either all or none are made; others of the same transaction stay.
+template <class Changes>
+result<void> whole_or_nothing(connection& on, Changes changes) {
+    if (auto begun = on.run("SAVEPOINT part"); !begun)
+        return begun;
+    auto made = changes();
+    if (!made)
+        if (auto undone = on.run("ROLLBACK TO part"); !undone)
+            return undone;
+    auto kept = on.run("RELEASE part");
+    return made ? kept : made;
+}
+
 } // namespace
 
 void embedded_store::add(new_job job, std::function<void(const result<std::string>& id)> done) {
-    auto row = row_of(std::move(job), options_.message_bytes_max);
+    auto row = row_of(job.message, std::move(job.queue), options_.message_bytes_max);
     if (!row)
         return done(row.error());
-    {
-        // Counted at once: the measure of the last second would let a burst through.
-        std::lock_guard lock(changes_guard_);
-        ++(row->eta ? depth_.delayed : depth_.ready);
-    }
+    row->unique_key = std::move(job.unique_key);
+    count_new(row->eta.has_value());
+    auto id = std::make_shared<result<std::string>>(failure{});
     group_commit::operation wanted;
-    wanted.settled = [id = row->id, done = std::move(done)](const result<void>& settled) {
-        done(settled ? result<std::string>(id) : settled.error());
+    wanted.settled = [id, done = std::move(done)](const result<void>& settled) {
+        done(settled ? *id : settled.error());
     };
-    wanted.apply = [row = *std::move(row)](connection& on) { return add_row(on, row); };
+    wanted.apply = [id, row = *std::move(row)](connection& on) -> result<void> {
+        *id = add_row(on, row);
+        return *id ? result<void>() : id->error();
+    };
+    writer_->submit(std::move(wanted));
+}
+
+// Counted at once: the measure of the last second would let a burst through.
+void embedded_store::count_new(bool delayed) {
+    std::lock_guard lock(changes_guard_);
+    ++(delayed ? depth_.delayed : depth_.ready);
+}
+
+void embedded_store::send(
+    const wire::celery::signature& workflow,
+    std::function<void(const result<wire::celery::result_tuple>& sent)> done) {
+    auto planned = wire::celery::send_signature(workflow, workflow_.sending());
+    if (!planned)
+        return done(planned.error());
+    for (const auto& each : planned->messages)
+        count_new(each.what.eta.has_value());
+    auto plan = std::make_shared<const wire::celery::plan>(*std::move(planned));
+    group_commit::operation wanted;
+    wanted.settled = [plan, done = std::move(done)](const result<void>& settled) {
+        done(settled ? result<wire::celery::result_tuple>(plan->children.front())
+                     : settled.error());
+    };
+    wanted.apply = [this, plan](connection& on) {
+        return whole_or_nothing(on, [&] { return embedded_workflow(on, workflow_).add(*plan); });
+    };
     writer_->submit(std::move(wanted));
 }
 
@@ -270,13 +250,16 @@ result<std::optional<job_record>> embedded_store::request_cancel(std::string_vie
 result<bool> embedded_store::settle_cancelled(std::string_view id, const std::string& message) {
     bool settled = false;
     auto done = writer_->run([&](connection& on) -> result<void> {
-        auto changed = on.execute("UPDATE jobs SET state = 6, message = ?, finished = ? "
-                                  "WHERE id = ? AND cancel = 1 AND state IN (0, 1)",
-                                  {message, to_micros(utc_now()), std::string(id)});
+        auto changed = on.query("UPDATE jobs SET state = 6, message = ?, finished = ? "
+                                "WHERE id = ? AND cancel = 1 AND state IN (-1, 0, 1) RETURNING seq",
+                                {message, to_micros(utc_now()), std::string(id)});
         if (!changed)
             return changed.error();
-        settled = *changed > 0;
-        return {};
+        settled = !changed->empty();
+        if (!settled)
+            return {};
+        const auto seq = changed->front().at(0).to_int();
+        return embedded_workflow(on, workflow_).cancel_after(seq, message);
     });
     if (!done)
         return done.error();
@@ -366,19 +349,44 @@ void embedded_store::end_run(run_end end, std::function<void(bool held)> done) {
         texts.next_headers = std::move(encoded->headers);
     }
     auto held = std::make_shared<bool>(false);
+    auto following = consequences_of(end, workflow_.sending(), log_);
     group_commit::operation wanted;
-    wanted.apply = [end = std::move(end), texts = std::move(texts),
-                    held](connection& on) -> result<void> {
-        auto written = write_end(on, end, texts);
-        *held = written && *written;
-        return written ? result<void>() : written.error();
-    };
+    if (following.none())
+        wanted.apply = [end = std::move(end), texts = std::move(texts),
+                        held](connection& on) -> result<void> {
+            auto written = write_end(on, end, texts);
+            *held = written && *written;
+            return written ? result<void>() : written.error();
+        };
+    else
+        wanted.apply = [this, end = std::move(end), texts = std::move(texts),
+                        following = std::move(following), held](connection& on) -> result<void> {
+            auto written = write_end(on, end, texts);
+            *held = written && *written;
+            if (!written)
+                return written.error();
+            return *held ? follow(on, end, following) : result<void>();
+        };
     wanted.settled = [held, done = std::move(done)](const result<void>& settled) {
         if (done)
             done(settled && *held);
     };
     wanted.until_done = true;
     writer_->submit(std::move(wanted));
+}
+
+// A job that ended has ended: where what follows cannot be written, that is logged and left out, unless the disk failed.
+result<void> embedded_store::follow(connection& on, const run_end& end,
+                                    const consequences& following) {
+    auto done = whole_or_nothing(on, [&] {
+        return embedded_workflow(on, workflow_)
+            .follow(following, {*end.of, end.state, outcome_of(end), end.error});
+    });
+    if (done || group_commit::spoils_transaction(done))
+        return done;
+    log_.error("what follows a job cannot be stored and is left out",
+               {{"job", end.of->id}, {"task", end.of->task}, {"error", done.error().message}});
+    return {};
 }
 
 void embedded_store::note_progress(std::int64_t seq, std::int64_t owner, std::int64_t progress,
@@ -427,6 +435,11 @@ result<std::int64_t> embedded_store::purge(utc_time before) {
         if (!changed)
             return changed.error();
         removed = *changed;
+        for (const char* sql : {"DELETE FROM chord_members WHERE group_id IN "
+                                "(SELECT group_id FROM chords WHERE created < ?)",
+                                "DELETE FROM chords WHERE created < ?"})
+            if (auto gone = on.execute(sql, {to_micros(before)}); !gone)
+                return gone.error();
         return {};
     });
     if (!done)

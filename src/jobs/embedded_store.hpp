@@ -25,6 +25,7 @@
 
 #include "channels/file_lock.hpp"
 #include "jobs/census.hpp"
+#include "jobs/embedded_workflow.hpp"
 #include "jobs/group_commit.hpp"
 #include "jobs/job_store.hpp"
 #include "jobs/store_schema.hpp"
@@ -35,12 +36,15 @@ inline constexpr std::int64_t purge_rows_max = 1'000; // removed in one transact
 
 class embedded_store final : public job_store {
 public:
+    // The registry says which queue a call without one goes to; it outlives the store.
     static result<std::shared_ptr<embedded_store>> open(const job_queue_options& options,
-                                                        logger& log);
+                                                        const job_registry& registry, logger& log);
     // Workers that were added and not removed count as dead from here on.
     ~embedded_store() override;
 
     void add(new_job job, std::function<void(const result<std::string>& id)> done) override;
+    void send(const wire::celery::signature& workflow,
+              std::function<void(const result<wire::celery::result_tuple>& sent)> done) override;
     result<std::optional<job_record>> request_cancel(std::string_view id) override;
     result<bool> settle_cancelled(std::string_view id, const std::string& message) override;
     result<std::optional<bool>> requeue(std::string_view id) override;
@@ -86,8 +90,14 @@ public:
     result<std::int64_t> purge(utc_time before);
 
 private:
-    embedded_store(job_queue_options options, logger& log, db::sqlite::connection writer,
-                   db::sqlite::connection reader, db::sqlite::connection watcher);
+    embedded_store(job_queue_options options, const job_registry& registry, logger& log,
+                   db::sqlite::connection writer, db::sqlite::connection reader,
+                   db::sqlite::connection watcher);
+    static embedded_workflow::setting setting_of(const job_registry& registry, logger& log,
+                                                 std::size_t message_bytes_max);
+    void count_new(bool delayed);
+    result<void> follow(db::sqlite::connection& on, const run_end& end,
+                        const consequences& following);
     result<bool> has_ready(std::span<const std::string> queues);
     result<bool> worth_a_claim(std::span<const std::string> queues);
     result<void> hold_lock(const std::string& worker_uuid);
@@ -101,6 +111,7 @@ private:
 
     job_queue_options options_;
     logger& log_;
+    embedded_workflow::setting workflow_;
 
     mutable std::mutex changes_guard_;
     std::condition_variable changes_;

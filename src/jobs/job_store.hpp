@@ -14,6 +14,7 @@
 
 #include "wire/celery/exception.hpp"
 #include "wire/celery/message.hpp"
+#include "wire/celery/signature.hpp"
 #include <carillon/base/clock.hpp>
 #include <carillon/base/result.hpp>
 #include <carillon/jobs/job.hpp>
@@ -82,6 +83,10 @@ public:
     // holds, nothing is added and the id of that job is told. errc::conflict, errc::too_large, errc::invalid,
     // errc::unavailable.
     virtual void add(new_job job, std::function<void(const result<std::string>& id)> done) = 0;
+    // Everything that a signature amounts to; `done` hears what identifies its result. errc::bad_request and the
+    // failures of add().
+    virtual void send(const wire::celery::signature& workflow,
+                      std::function<void(const result<wire::celery::result_tuple>& sent)> done) = 0;
     // What the job was before; nothing where there is none. One that is not finished is marked, and whoever runs it
     // hears of it.
     virtual result<std::optional<job_record>> request_cancel(std::string_view id) = 0;
@@ -112,6 +117,8 @@ public:
     // The worker is known, and is no longer when its process ends or it does not beat for its lease.
     virtual result<std::int64_t> add_worker(const worker_info& worker,
                                             std::chrono::milliseconds lease) = 0;
+    // This worker takes no more jobs.
+    virtual void rest(std::int64_t owner) { static_cast<void>(owner); }
     // False when the worker was declared dead: it holds nothing any more.
     virtual result<bool> heartbeat(std::int64_t owner, std::uint64_t processed) = 0;
     // Looks for workers that died and returns their jobs; gives the number of those jobs. Called a few times a second.

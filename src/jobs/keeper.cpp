@@ -11,6 +11,8 @@ namespace {
 constexpr std::chrono::milliseconds census_interval{200};
 constexpr std::chrono::milliseconds tick{100};        // while jobs run
 constexpr std::chrono::milliseconds count_after{100}; // a reserved run that lasts longer is counted
+// Beyond it hard time limits wait until a handler leaves.
+constexpr std::size_t stuck_per_slot_max = 4;
 constexpr std::chrono::milliseconds stuck_after{500}; // taken jobs that no thread got to go back
 
 steady_time steady_of(utc_time when) {
@@ -180,7 +182,39 @@ void worker_pool::impl::look_after_runs() {
         if (at - each->begun() >= count_after)
             each->count_now();
     }
+    replace_overdue(at);
+    join_freed();
     hand_back_stuck();
+}
+
+// A thread cannot be ended from outside: where a handler stays past its hard time limit, another one takes its place.
+void worker_pool::impl::replace_overdue(steady_time at) {
+    std::lock_guard lock(guard_);
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+        auto& present = slots_[slot];
+        if (!present || !present->hard_limit_passed(at) || ending_)
+            continue;
+        if (stuck_.size() >= stuck_per_slot_max * slots_.size() || !present->take_end())
+            continue;
+        stuck_.push_back({std::move(workers_[slot]), slot, generations_[slot]++});
+        ++*core_->stuck;
+        core_->log().error("a handler did not leave when its hard time limit passed",
+                           {{"job", present->job().id}, {"task", present->job().task}});
+        begin_thread(slot, std::exchange(present, nullptr));
+    }
+}
+
+void worker_pool::impl::join_freed() {
+    std::vector<stuck_thread> freed;
+    {
+        std::lock_guard lock(guard_);
+        for (auto& each : stuck_)
+            if (each.left)
+                freed.push_back(std::move(each));
+        std::erase_if(stuck_, [](const auto& each) { return !each.thread.joinable(); });
+    }
+    for (auto& each : freed)
+        each.thread.join();
 }
 
 // Short jobs were taken ahead, then long ones filled all threads: others may run what waits here.

@@ -65,6 +65,11 @@ queue_core::queue_core(job_queue_options given, job_services with,
       store(std::move(opened)) {
     if (with.counters)
         observe_depth(*with.counters, store);
+    if (with.counters)
+        with.counters->observe(
+            metric_kind::gauge, "carillon_jobs_stuck",
+            "Threads whose handlers did not leave when their hard time limit passed",
+            [count = stuck] { return static_cast<double>(count->load()); });
 }
 
 void queue_core::tell_group(const std::string& group, const std::string& event_type,

@@ -1,6 +1,8 @@
 // queue_core: what job_queue and its worker pools share: the store, the services, the counters, and how news is told.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -46,6 +48,10 @@ private:
 
 public:
     const job_queue_options options;
+    // Of the pools in this process: their threads, and those that handlers hold past their hard time limit.
+    std::atomic<std::int64_t> threads{0};
+    const std::shared_ptr<std::atomic<std::int64_t>> stuck =
+        std::make_shared<std::atomic<std::int64_t>>(0);
     // Last: what it settles while it closes still counts.
     const std::shared_ptr<job_store> store;
 };

@@ -107,6 +107,26 @@ void running_job::check_time_limit(steady_time at) {
         request_stop(stop_reason::time_limit);
 }
 
+bool running_job::hard_limit_passed(steady_time at) const noexcept {
+    return message_->hard_limit_s &&
+           std::chrono::duration<double>(at - begun_).count() >= *message_->hard_limit_s;
+}
+
+void running_job::end_overdue(std::function<void()> settled) {
+    request_stop(stop_reason::lost);
+    const double limit_s = *message_->hard_limit_s;
+    std::unique_lock lock(telling_);
+    auto news = update("failed");
+    lock.unlock();
+    news.error = fmt::format("the hard time limit of {} s has passed", limit_s);
+    news.message = news.error;
+    run_end end;
+    end.state = end_state::failed;
+    end.exception = wire::celery::time_limit_exceeded(limit_s, false);
+    end.traceback = traceback_of(end.exception);
+    finish(std::move(end), std::move(news), std::move(settled));
+}
+
 bool running_job::wait_for(std::chrono::milliseconds duration) {
     std::unique_lock lock(stop_guard_);
     return !stop_told_.wait_for(lock, duration, [&] { return stop_.load() != stop_reason::none; });
@@ -169,6 +189,8 @@ void running_job::run(std::function<void()> settled) {
     } catch (...) {
         thrown = std::current_exception();
     }
+    if (!take_end())
+        return settled();
     if (thrown)
         end_failed(thrown, std::move(settled));
     else if (stop_.load() == stop_reason::cancelled)
@@ -322,7 +344,7 @@ void running_job::finish(run_end end, job_update news, std::function<void()> set
     const bool told = core_.tell_observer(entry_.options, news);
     end.job = held();
     lock.unlock();
-    if (!told && may_try_again() && end.ran) {
+    if (!told && may_try_again() && end.ran && stop_.load() != stop_reason::lost) {
         std::string why = "the end of the job could not be recorded";
         auto exception = wire::celery::to_exception(failure{errc::unavailable, why});
         return try_again({errc::unavailable, std::move(why), std::move(exception)},

@@ -61,6 +61,11 @@ public:
     void count_now();
     // Stops it when its soft limit has passed.
     void check_time_limit(steady_time at);
+    bool hard_limit_passed(steady_time at) const noexcept;
+    // Whoever is first to call it ends this run: run() when the handler leaves, or the pool when the hard limit passed.
+    bool take_end() noexcept { return !end_taken_.exchange(true); }
+    // The end of a run that the pool took from its handler.
+    void end_overdue(std::function<void()> settled);
     // True when it ended by going back to its queue.
     bool given_back() const noexcept { return given_back_.load(); }
     std::optional<steady_time> flush_due() const;
@@ -109,7 +114,7 @@ private:
     job_log log_;
 
     std::atomic<stop_reason> stop_{stop_reason::none};
-    std::atomic<bool> given_back_{false};
+    std::atomic<bool> given_back_{false}, end_taken_{false};
     std::mutex stop_guard_;
     std::condition_variable stop_told_;
 

@@ -348,7 +348,7 @@ TEST_CASE(
     const auto die_with_a_job = [&](const char* uuid) {
         job_queue_options other_options;
         other_options.data_dir = folder.path();
-        auto other = jobs::embedded_store::open(other_options, silent_log()).value();
+        auto other = jobs::embedded_store::open(other_options, shop.registry, silent_log()).value();
         dead.id = uuid;
         const auto owner = other->add_worker(dead, std::chrono::hours(1)).value();
         REQUIRE(other->claim(owner, queues, 1, 0).value().size() == 1);

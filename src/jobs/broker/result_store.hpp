@@ -58,6 +58,9 @@ public:
         std::function<void(const result<std::optional<std::vector<std::string>>>&)> told) = 0;
     virtual void forget_chord(std::string group_id, told done) = 0;
 
+    // A message that came to reply_to(), on the broker's thread (rpc; elsewhere it is nothing).
+    virtual void rpc_received(wire::celery::message_parts reply) { static_cast<void>(reply); }
+
     // Unique jobs (Redis only): sets the key to the id for that long unless it is there; tells whose it is then.
     virtual void claim_unique(std::string key, std::string id, std::chrono::seconds life,
                               std::function<void(const result<std::string>&)> holder) = 0;

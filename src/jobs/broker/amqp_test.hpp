@@ -64,7 +64,7 @@ public:
 };
 
 // A broker with one who listens.
-class peer : private broker_events {
+class peer final : private broker_events {
 public:
     explicit peer(const std::string& url) : peer(options_for(url)) {}
     peer() : peer(node().url()) {}
@@ -72,7 +72,7 @@ public:
         : at(open_amqp_broker(options, log, counted).value()) {
         at->start(*this);
     }
-    ~peer() { at.reset(); }
+    ~peer() { at.reset(); } // first: nothing is heard after it
 
     static broker_options options_for(const std::string& url) {
         broker_options out;

@@ -376,7 +376,7 @@ TEST_CASE("a chord ends with its body, or with the first failure") {
         end_of_chord(
             last,
             {R"([1,"1","SUCCESS",2])",
-             R"([1,"2","FAILURE",{"exc_type":"ValueError","exc_message":["boom"],"exc_module":"builtins"}])"},
+             R"([1,"2","FAILURE",{"exc_type":"ValueError","exc_message":["boom"],"exc_module":null}])"},
             numbered())
             .value();
     REQUIRE(bad.error);

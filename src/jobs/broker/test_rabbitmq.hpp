@@ -33,8 +33,8 @@ public:
     // `settings` are lines of rabbitmq.conf.
     explicit rabbitmq(std::string settings = {}) : settings_(std::move(settings)) {
         std::ofstream(folder_.file("plugins")) << "[].\n";
-        epmd_ = run_in_background({"/usr/bin/epmd", "-address", "127.0.0.1", "-port",
-                                   std::to_string(epmd_port_)});
+        epmd_ = run_in_background(
+            {"/usr/bin/epmd", "-address", "127.0.0.1", "-port", std::to_string(epmd_port_)});
         start();
     }
     rabbitmq(const rabbitmq&) = delete;
@@ -56,6 +56,8 @@ public:
         node_ = run_in_background({"/usr/lib/rabbitmq/bin/rabbitmq-server"});
         control({"wait", "--timeout", "60", folder_.file("pid")});
     }
+    void pause() { node_.signal(SIGSTOP); }
+    void resume() { node_.signal(SIGCONT); }
     // rabbitmqctl with these arguments; throws when it fails.
     void control(std::vector<std::string> arguments) {
         arguments.insert(arguments.begin(), "/usr/lib/rabbitmq/bin/rabbitmqctl");

@@ -22,8 +22,8 @@ namespace {
 class counting {
 public:
     explicit counting(peer& at) : at_(at) {
-        at_.instead = [this](jobs::delivery got) {
-            at_.at->ack(got.tag);
+        at_.instead = [this, to = at.at.get()](jobs::delivery got) {
+            to->ack(got.tag);
             std::lock_guard lock(guard_);
             ++deliveries_;
             ids_.insert(id_of(got.parts));

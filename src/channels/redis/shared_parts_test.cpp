@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "channels/redis/accounts.hpp"
-#include "channels/redis/io_thread.hpp"
 #include "channels/redis/registry.hpp"
+#include "net/io_thread.hpp"
 
 using namespace carillon;
 using namespace carillon::channels::redis;

@@ -1,4 +1,4 @@
-// io_thread: the one thread of a Redis layer, with its event loop.
+// io_thread: a thread with an event loop of its own, for whoever talks to one server.
 #pragma once
 
 #include <atomic>
@@ -9,7 +9,7 @@
 
 #include "net/loop.hpp"
 
-namespace carillon::channels::redis {
+namespace carillon::net {
 
 class io_thread {
 public:
@@ -28,9 +28,9 @@ public:
     }
     bool running() const noexcept { return thread_.joinable(); }
     bool here() const noexcept { return thread_.get_id() == std::this_thread::get_id(); }
-    net::loop& events() noexcept { return loop_; }
+    loop& events() noexcept { return loop_; }
 
-    // Runs `work` on the thread and waits for its end. From another thread, while it runs.
+    // Runs `work` on the thread, after what was posted before, and waits for its end. From another thread, while it runs.
     template <class F>
     void run(F work) {
         // Shared: who waits may go on before set_value() has returned.
@@ -43,8 +43,8 @@ public:
     }
 
 private:
-    net::loop loop_;
+    loop loop_;
     std::thread thread_;
 };
 
-} // namespace carillon::channels::redis
+} // namespace carillon::net

@@ -42,6 +42,7 @@ public:
     void join(net::shard& home, std::string_view group, subscriber& who);
     void leave(net::shard& home, std::string_view group, subscriber& who);
     void leave_all(net::shard& home, subscriber& who);
+    bool is_member(net::shard& home, std::string_view group, const subscriber& who) const noexcept;
 
     // --- from any thread ---
 

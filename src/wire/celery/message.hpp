@@ -112,5 +112,7 @@ message next_try(message m, utc_time eta);
 // characters with a trailing `...`. For people; nothing reads it back.
 std::string repr_args(const array& args);
 std::string repr_kwargs(const object& kwargs);
+// The same of any value: `5`, `'text'`, `[1, None]`.
+std::string repr(const value& v);
 
 } // namespace carillon::wire::celery

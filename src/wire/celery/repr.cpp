@@ -127,6 +127,12 @@ std::string repr_args(const array& args) {
     return std::move(p).cut();
 }
 
+std::string repr(const value& v) {
+    printer p;
+    p.print(v);
+    return std::move(p).cut();
+}
+
 std::string repr_kwargs(const object& kwargs) {
     printer p;
     p.mapping(kwargs);

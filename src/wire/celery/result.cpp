@@ -184,7 +184,7 @@ result<message_parts> rpc_reply(const result_record& r, std::string_view correla
     return parts;
 }
 
-bool may_replace(std::string_view stored) noexcept {
+bool may_replace(std::string_view stored) {
     const auto parsed = read_json(stored);
     return !parsed || (*parsed)["status"].to_text() != state::success;
 }

@@ -74,7 +74,7 @@ result<message_parts> rpc_reply(const result_record& r, std::string_view correla
 
 // Whether a record may replace the stored one: nothing replaces SUCCESS, so that a late duplicate changes nothing. What
 // cannot be read may be replaced.
-bool may_replace(std::string_view stored) noexcept;
+bool may_replace(std::string_view stored);
 
 // Adds the members of Celery's setting result_extended.
 void extend(result_record& r, const message& m, std::string_view worker, std::string_view queue);

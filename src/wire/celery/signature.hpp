@@ -63,14 +63,17 @@ struct plan {
 
 // How deep groups, chains and chords may lie in each other.
 inline constexpr int workflow_depth_max = 16;
+// The messages of one plan may take about this much memory; every member of a group carries a result of its own.
+inline constexpr std::size_t plan_bytes_max = 256u << 20;
 
-// The plan of a signature, with `in_front` put before its arguments unless it is immutable. `then` are the signatures
-// that follow it in a chain, the next one last. Groups, chains and chords become the messages of their parts; other
-// composites are ordinary tasks that Python's workers know (celery.map, celery.starmap, celery.chunks).
-// errc::bad_request where the signature is malformed or deeper than workflow_depth_max, errc::invalid where no message
-// can be made of it.
+// The plan of a signature, with `in_front` put before its arguments unless it is immutable. `then` holds the signatures
+// that follow it in a chain, the next one last; nothing where it is in no chain. Groups, chains and chords become the
+// messages of their parts, a group that something follows becomes a chord, as Python makes it one; other composites are
+// ordinary tasks that Python's workers know (celery.map, celery.starmap, celery.chunks).
+// errc::bad_request where the signature is malformed or deeper than workflow_depth_max, errc::too_large above
+// plan_bytes_max, errc::invalid where no message can be made of it.
 result<plan> send_signature(const signature& s, const sending& with,
-                            const value* in_front = nullptr, std::vector<signature> then = {});
+                            const value* in_front = nullptr, const std::optional<array>& then = {});
 
 // After success, before the result is stored: the callbacks, then the next step of the chain. The children of the plan
 // belong into the record of `done`. `with` needs neither root_id nor parent_id.
@@ -104,11 +107,11 @@ bool is_complete(std::int64_t counted, std::int64_t size, std::int64_t extra) no
 // The end of a chord.
 struct chord_end {
     // All succeeded: the body, with the list of the results in order as its one argument.
-    plan body;
+    plan body{};
     // One failed: the id of the body gets FAILURE with this exception, and its errbacks are sent.
-    std::optional<exception_record> error;
-    std::string body_id;
-    plan errbacks;
+    std::optional<exception_record> error{};
+    std::string body_id{};
+    plan errbacks{};
 };
 // `members` are the texts of the sorted set in its order, `last` the member that completed it. errc::bad_request where
 // a text or the body is malformed.

@@ -1,0 +1,48 @@
+// io_thread: a thread with an event loop of its own, for those who talk to one server.
+#pragma once
+
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "net/loop.hpp"
+
+namespace carillon::net {
+
+class io_thread {
+public:
+    io_thread() = default;
+    io_thread(const io_thread&) = delete;
+    ~io_thread() { stop(); }
+
+    void start() {
+        thread_ = std::thread([this] { loop_.run(); });
+    }
+    // Ends the loop and joins. What is posted later never runs. Not from the thread itself.
+    void stop() {
+        loop_.stop();
+        if (thread_.joinable())
+            thread_.join();
+    }
+    bool running() const noexcept { return thread_.joinable(); }
+    loop& events() noexcept { return loop_; }
+
+    // Runs `work` on the thread, after all that this thread posted before, and waits for its end. From another thread,
+    // while it runs.
+    template <class F>
+    void run(F work) {
+        std::promise<void> done;
+        auto ended = done.get_future();
+        loop_.post([&work, &done] {
+            work();
+            done.set_value();
+        });
+        ended.wait();
+    }
+
+private:
+    loop loop_;
+    std::thread thread_;
+};
+
+} // namespace carillon::net

@@ -30,6 +30,29 @@ private:
     SSL_CTX* context_;
 };
 
+struct tls_client_options {
+    bool verify = true;                     // the server's certificate and its host name
+    std::string ca_file;                    // PEM; empty: the system's authorities
+    std::string certificate_file, key_file; // PEM, of this client; both empty: none
+};
+
+// The client's side: as above, with the server's certificate checked. Loading makes the process ignore SIGPIPE, as a
+// server's start does, since OpenSSL writes without MSG_NOSIGNAL.
+class tls_client_context {
+public:
+    // errc::invalid says which file is wrong, and why.
+    static result<tls_client_context> load(const tls_client_options& wanted);
+    tls_client_context(tls_client_context&& other) noexcept;
+    ~tls_client_context();
+    // `host`, not empty, is the name or the address that the certificate must hold (RFC 6125 without partial
+    // wildcards); a name is also sent as SNI.
+    SSL* new_session(int fd, const std::string& host) const;
+
+private:
+    explicit tls_client_context(SSL_CTX* owned) : context_(owned) {}
+    SSL_CTX* context_;
+};
+
 class stream {
 public:
     enum class state { ok, would_block, closed };
@@ -39,11 +62,18 @@ public:
     };
 
     stream(unique_fd socket, const tls_context* tls);
+    // The client's side of a socket that is connected, or will be when bytes are asked for.
+    stream(unique_fd socket, const tls_client_context& tls, const std::string& host);
     stream(const stream&) = delete;
     ~stream();
 
     int fd() const noexcept { return fd_.get(); }
     bool encrypted() const noexcept { return ssl_ != nullptr; }
+    // TLS before the first byte, for whoever wants to know when it is done and why it fails: ok, would_block (see
+    // wants_write()) or closed. Reading and writing do without it. In clear: ok.
+    state shake_hands() noexcept;
+    // Why TLS failed, for a log: the certificate's fault, or the library's word.
+    std::string tls_trouble() const;
     // Reads what is there. `closed` means that nothing will ever come, whatever the reason.
     progress read(std::span<std::byte> into) noexcept;
     // Writes what the kernel takes of the pieces, in order.

@@ -1,49 +1,65 @@
 #include "wire/base64.hpp"
 
 #include <array>
-#include <cstdint>
 
 namespace carillon::wire {
 
 namespace {
 
-constexpr std::string_view alphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::uint8_t no_digit = 0xff;
 
-constexpr auto digits = [] {
-    std::array<std::uint8_t, 256> table{};
-    table.fill(no_digit);
-    for (std::size_t i = 0; i < alphabet.size(); ++i)
-        table[static_cast<std::uint8_t>(alphabet[i])] = static_cast<std::uint8_t>(i);
-    return table;
-}();
+struct tables {
+    std::array<char, 64> characters{};
+    std::array<std::uint8_t, 256> digits{};
+
+    constexpr explicit tables(std::string_view last_two) {
+        constexpr std::string_view common =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        digits.fill(no_digit);
+        for (std::size_t i = 0; i < characters.size(); ++i) {
+            const char c = i < common.size() ? common[i] : last_two[i - common.size()];
+            characters[i] = c;
+            digits[static_cast<std::uint8_t>(c)] = static_cast<std::uint8_t>(i);
+        }
+    }
+};
+
+constexpr tables standard("+/");
+constexpr tables url_safe("-_");
+
+constexpr const tables& tables_of(base64_alphabet a) {
+    return a == base64_alphabet::standard ? standard : url_safe;
+}
 
 } // namespace
 
-std::string base64_encode(bytes_view data) {
-    std::string out;
-    out.reserve((data.size() + 2) / 3 * 4);
+std::string base64_encode(bytes_view data, base64_alphabet a) {
+    const auto& characters = tables_of(a).characters;
+    std::string out((data.size() + 2) / 3 * 4, '=');
     auto at = [&](std::size_t i) {
         return i < data.size() ? std::to_integer<std::uint32_t>(data[i]) : 0;
     };
-    for (std::size_t i = 0; i < data.size(); i += 3) {
+    auto* to = out.data();
+    for (std::size_t i = 0; i < data.size(); i += 3, to += 4) {
         const std::uint32_t three = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
-        out += alphabet[three >> 18];
-        out += alphabet[three >> 12 & 63];
-        out += i + 1 < data.size() ? alphabet[three >> 6 & 63] : '=';
-        out += i + 2 < data.size() ? alphabet[three & 63] : '=';
+        to[0] = characters[three >> 18];
+        to[1] = characters[three >> 12 & 63];
+        if (i + 1 < data.size())
+            to[2] = characters[three >> 6 & 63];
+        if (i + 2 < data.size())
+            to[3] = characters[three & 63];
     }
     return out;
 }
 
-std::optional<bytes> base64_decode(std::string_view text) {
+std::optional<bytes> base64_decode(std::string_view text, base64_alphabet a) {
     if (text.size() % 4 != 0)
         return std::nullopt;
     std::size_t padding = 0;
     while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=')
         ++padding;
     const auto coded = text.substr(0, text.size() - padding);
+    const auto& digits = tables_of(a).digits;
     bytes out;
     out.reserve(text.size() / 4 * 3);
     std::uint32_t held = 0;

@@ -1,5 +1,7 @@
 #include "wire/base64.hpp"
 
+#include <algorithm>
+
 #include <doctest/doctest.h>
 
 namespace carillon::wire {
@@ -19,6 +21,22 @@ TEST_CASE("the vectors of RFC 4648 section 10 are written and read back") {
         REQUIRE(back);
         CHECK(as_text(*back) == plain);
     }
+}
+
+TEST_CASE(
+    "the URL-safe alphabet differs in its last two characters, and neither reads the other's") {
+    std::string plain;
+    for (int c = 0; c < 256; ++c)
+        plain += static_cast<char>(c);
+    plain += "\xfb\xff\xfe";
+    auto standard = base64_encode(as_bytes(plain));
+    const auto url_safe = base64_encode(as_bytes(plain), base64_alphabet::url_safe);
+    CHECK(as_text(base64_decode(url_safe, base64_alphabet::url_safe).value()) == plain);
+    CHECK_FALSE(base64_decode(url_safe));
+    CHECK_FALSE(base64_decode(standard, base64_alphabet::url_safe));
+    std::replace(standard.begin(), standard.end(), '+', '-');
+    std::replace(standard.begin(), standard.end(), '/', '_');
+    CHECK(url_safe == standard);
 }
 
 TEST_CASE("base64 text that is not exact is refused") {

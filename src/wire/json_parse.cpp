@@ -1,12 +1,11 @@
 // Reading JSON: Boost.JSON's parser without its tree, straight into values.
-#include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 #include <boost/json/basic_parser_impl.hpp>
 
+#include "wire/distinct_members.hpp"
 #include <carillon/wire/json.hpp>
 
 namespace carillon {
@@ -15,34 +14,6 @@ namespace {
 
 namespace json = boost::json;
 using json::error_code;
-
-using members = std::vector<object::member>;
-
-// Of equal names the last value wins and the first place stays, as in Python and in browsers. Sorting keeps a text made
-// of thousands of names from costing their square.
-object without_duplicates(members&& all) {
-    std::vector<std::size_t> order(all.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        const int names = all[a].first.compare(all[b].first);
-        return names != 0 ? names < 0 : a < b;
-    });
-    std::vector<bool> superseded(all.size());
-    for (std::size_t begin = 0; begin < order.size();) {
-        auto end = begin + 1;
-        while (end < order.size() && all[order[end]].first == all[order[begin]].first)
-            superseded[order[end++]] = true;
-        if (end - begin > 1)
-            all[order[begin]].second = std::move(all[order[end - 1]].second);
-        begin = end;
-    }
-    object out;
-    out.reserve(all.size());
-    for (std::size_t i = 0; i < all.size(); ++i)
-        if (!superseded[i])
-            out.append(std::move(all[i].first), std::move(all[i].second));
-    return out;
-}
 
 // What Boost.JSON calls while it reads; the names are its own.
 struct value_builder {
@@ -53,7 +24,7 @@ struct value_builder {
 
     // An array or object that is not whole yet.
     struct open_container {
-        members named;
+        std::vector<object::member> named;
         array items;
         std::string key;
         bool is_object = false;
@@ -87,7 +58,7 @@ struct value_builder {
     bool on_object_end(std::size_t, error_code&) {
         auto named = std::move(open.back().named);
         open.pop_back();
-        return add(without_duplicates(std::move(named)));
+        return add(wire::without_duplicates(std::move(named)));
     }
     bool on_array_end(std::size_t, error_code&) {
         auto items = std::move(open.back().items);

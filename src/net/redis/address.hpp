@@ -5,11 +5,13 @@
 //     redis+sentinel://[[user]:password@]h1[:26379],h2,h3/master[/db]
 //     redis+pubsub://…, rediss+pubsub://, unix+pubsub://, redis+pubsub+sentinel://…  the wire of channels_redis.pubsub
 //
-// Several hosts with commas are shards, in order; a host without a scheme takes scheme, user, password and database
-// from the one before it. After a sentinel scheme, hosts without a scheme are further Sentinels of that entry; the
-// path may stand after the last of them. User and password are percent-decoded.
-// Query parameters: ssl_ca_certs=FILE, ssl_certfile=FILE, ssl_keyfile=FILE, ssl_cert_reqs=required|none, db=N,
-// sentinel_username, sentinel_password; any other is an error that names it.
+// Several hosts with commas are shards, in order; a host without a scheme takes scheme, user, password, database and
+// parameters from the one before it. A database or parameters that the first of them does not have are an error at a
+// later one, since they might be meant for all. After a sentinel scheme, hosts without a scheme are further Sentinels
+// of that entry; the path may stand after the last of them. rediss+sentinel:// is TLS to the Sentinels and to the master.
+// User, password, master, the socket's path and parameters are percent-decoded. An empty host is localhost.
+// Query parameters: ssl_ca_certs=FILE, ssl_certfile=FILE, ssl_keyfile=FILE, ssl_cert_reqs=required|none, db=N (before
+// the path's), sentinel_username, sentinel_password; any other is an error that names it.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +41,8 @@ struct address {
     std::string ca_file;                    // empty: the system's authorities
     std::string certificate_file, key_file; // of this client; empty: none
 
-    // Without secrets: "redis://127.0.0.1:6379/0", "redis+sentinel://h1:26379,h2:26379/mymaster/0".
+    // Without secrets: "redis://127.0.0.1:6379/0", "redis+sentinel://h1:26379,h2:26379/mymaster/0",
+    // "unix:///run/redis.sock?db=0".
     std::string name() const;
 };
 

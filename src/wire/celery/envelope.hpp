@@ -24,7 +24,7 @@ struct envelope {
     object delivery_extra; // further members of delivery_info, kept as they came
 };
 
-// errc::invalid where the delivery tag is empty: Celery's worker dies of such an element. The body is written as base64.
+// The body is written as base64. errc::invalid where the delivery tag is empty, which stops Celery's worker.
 result<std::string> encode_envelope(envelope e);
 
 // errc::bad_request, with what is wrong: no JSON object; no `body` text; `properties`, its `delivery_info` or one of

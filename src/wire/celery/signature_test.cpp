@@ -372,13 +372,9 @@ TEST_CASE("a chord ends with its body, or with the first failure") {
     CHECK(m.root_id == "1");
     CHECK(m.reply_to == "r");
 
-    const auto bad =
-        end_of_chord(
-            last,
-            {R"([1,"1","SUCCESS",2])",
-             R"([1,"2","FAILURE",{"exc_type":"ValueError","exc_message":["boom"],"exc_module":"builtins"}])"},
-            numbered())
-            .value();
+    const std::string failed = R"([1,"2","FAILURE",{"exc_type":"ValueError",)"
+                               R"("exc_message":["boom"],"exc_module":"builtins"}])";
+    const auto bad = end_of_chord(last, {R"([1,"1","SUCCESS",2])", failed}, numbered()).value();
     REQUIRE(bad.error);
     CHECK(bad.error->arguments == array{"Dependency 2 raised ValueError('boom')"});
     CHECK(bad.body_id == "body");

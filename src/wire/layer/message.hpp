@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,6 +43,7 @@ public:
     // bytes, NaN or infinities with JSON (Python writes bare words for the latter, which no other reader takes).
     static result<packed_event> pack(std::string_view type, const object& members,
                                      serializer format);
+    std::size_t size_bytes() const noexcept { return body_.size(); }
 
 private:
     friend class message_codec;
@@ -57,12 +59,15 @@ public:
 
     // The addresses of a message: none, the one of a direct send (a text), or those of a group send (a list).
     enum class addressing : std::uint8_t { none, one, list };
-    // `to` holds exactly one name for addressing::one. Every call takes fresh random bytes and the present time.
+    // `to` holds exactly one name for addressing::one and is not looked at for addressing::none; the event is packed
+    // in this codec's format. Every call takes fresh random bytes and the present time. A name that is no valid UTF-8,
+    // which nobody can have, gets U+FFFD for what is wrong: no address may end a reader.
     std::string encode(const packed_event& e, addressing how,
                        std::span<const std::string_view> to) const;
 
-    // errc::corrupt with the reason: too short, not decryptable with any key, too old, malformed, not a map, no text
-    // under "type". `now` decides about age.
+    // errc::corrupt with the reason: too short, not decryptable with any key, too old, malformed, not a map,
+    // no text under "type". `now` decides about age. The values of a message may take 80 times its
+    // bytes: the caller bounds its size.
     result<decoded_message> decode(std::string_view data, unix_seconds now) const;
 
     serializer format() const noexcept { return format_; }

@@ -2,6 +2,7 @@
 // https://redis.io/docs/latest/develop/reference/protocol-spec/
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -46,16 +47,22 @@ private:
     std::string body_;
 };
 
-// Cuts a stream into replies. Not thread-safe.
+// Cuts a stream into replies. Memory is taken for bytes that arrived, never for a length that was announced. Lists are
+// read up to 8 deep, lines (status, error, lengths) up to 64 KiB. Not thread-safe.
 class reply_reader {
 public:
-    reply_reader();
+    // What Redis allows for one text; here it bounds the memory of one whole reply, about 72 bytes per item besides
+    // the text.
+    static constexpr std::size_t reply_bytes_default = std::size_t{512} * 1024 * 1024;
+
+    explicit reply_reader(std::size_t reply_bytes_max = reply_bytes_default);
     ~reply_reader();
     reply_reader(reply_reader&&) noexcept;
     reply_reader& operator=(reply_reader&&) noexcept;
 
     void append(std::string_view received);
     // The next whole reply, nothing when more bytes are needed, or errc::corrupt: the stream cannot be used any more.
+    // The replies before the fault come first.
     result<std::optional<reply>> next();
 
 private:

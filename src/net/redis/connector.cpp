@@ -1,0 +1,266 @@
+#include "net/redis/connector.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace carillon::net::redis {
+
+using namespace std::chrono_literals;
+using wire::redis::command;
+using wire::redis::reply;
+
+namespace {
+
+constexpr std::chrono::milliseconds sentinel_timeout_max = 1s;
+constexpr std::size_t quoted_bytes_max = 160;
+
+// What a server says of itself, for one line of a log.
+std::string quoted(std::string_view text) {
+    std::string out(text.substr(0, quoted_bytes_max));
+    std::replace_if(
+        out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
+    return out;
+}
+
+// Nothing where a Sentinel names what cannot be a host: TLS would check the certificate against less than it seems.
+std::optional<endpoint> endpoint_of(const reply& named) {
+    if (named.items.size() != 2)
+        return std::nullopt;
+    endpoint out;
+    out.host = named.items[0].text;
+    const bool printable =
+        std::all_of(out.host.begin(), out.host.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+    if (out.host.empty() || !printable)
+        return std::nullopt;
+    const auto& port = named.items[1].text;
+    const auto [end, problem] = std::from_chars(port.data(), port.data() + port.size(), out.port);
+    if (problem != std::errc() || end != port.data() + port.size() || out.port == 0)
+        return std::nullopt;
+    return out;
+}
+
+} // namespace
+
+std::string name_of(const endpoint& where) {
+    if (!where.path.empty())
+        return where.path;
+    const bool v6 = where.host.find(':') != std::string::npos;
+    return (v6 ? "[" + where.host + "]" : where.host) + ":" + std::to_string(where.port);
+}
+
+connector::connector(loop& on, const address& where, std::chrono::milliseconds timeout,
+                     connector_events& events)
+    : loop_(on), where_(where), timeout_(timeout), events_(events), names_(on) {}
+
+connector::~connector() { drop(); }
+
+void connector::cancel_timers() noexcept {
+    for (auto* timer : {&deadline_timer_, &address_timer_})
+        if (*timer)
+            loop_.cancel(*std::exchange(*timer, std::nullopt));
+}
+
+void connector::drop() noexcept {
+    cancel_timers();
+    names_.forget();
+    addresses_.clear();
+    asked_.clear();
+    if (link_)
+        std::exchange(link_, nullptr)->close();
+}
+
+void connector::start(bool master_only) {
+    drop();
+    master_only_ = master_only || !where_.master.empty();
+    problem_ = {};
+    sentinels_tried_ = 0;
+    if (where_.master.empty())
+        reach(stage::server, where_.servers.front());
+    else
+        next_sentinel();
+}
+
+void connector::next_sentinel() {
+    if (sentinels_tried_ == where_.servers.size())
+        return events_.on_refused(problem_);
+    const auto which = (first_sentinel_ + sentinels_tried_++) % where_.servers.size();
+    reach(stage::sentinel, where_.servers[which]);
+}
+
+void connector::reach(stage next, endpoint to) {
+    stage_ = next;
+    to_ = std::move(to);
+    const auto patience =
+        stage_ == stage::sentinel ? std::min(timeout_, sentinel_timeout_max) : timeout_;
+    deadline_ = now() + patience;
+    deadline_timer_ = loop_.at(deadline_, [this] {
+        deadline_timer_.reset();
+        const std::string missing = link_ ? link_->missing() : "no address for its name";
+        failed({errc::unavailable, missing + " in time"});
+    });
+    if (where_.tls) {
+        // read anew each time: a renewed certificate needs no restart
+        auto loaded = tls_client_context::load(
+            {where_.verify, where_.ca_file, where_.certificate_file, where_.key_file});
+        if (!loaded)
+            return failed(loaded.error());
+        tls_.emplace(std::move(*loaded));
+    }
+    if (!to_.path.empty()) {
+        const auto local = local_address(to_.path);
+        return local ? connect_to(std::vector{*local}) : failed(local.error());
+    }
+    if (const auto numeric = numeric_address(to_.host, to_.port))
+        return connect_to(std::vector{*numeric});
+    names_.find(to_.host, [this](auto found) { connect_to(std::move(found)); });
+}
+
+void connector::connect_to(result<std::vector<socket_address>> found) {
+    if (!found)
+        return failed(found.error());
+    addresses_.assign(found->begin(), found->end());
+    try_next_address();
+}
+
+// Each address of a name has its share of the time that is left.
+void connector::try_next_address() {
+    auto to = addresses_.front();
+    addresses_.pop_front();
+    to.set_port(to_.port);
+    if (!addresses_.empty()) {
+        const auto share = (deadline_ - now()) / static_cast<int>(addresses_.size() + 1);
+        address_timer_ = loop_.at(now() + share, [this] {
+            address_timer_.reset();
+            std::exchange(link_, nullptr)->close();
+            try_next_address();
+        });
+    }
+    link_events& me = *this;
+    link_ = std::make_shared<link>(loop_, me);
+    const auto opened = link_->open(to, tls_ ? &*tls_ : nullptr, to_.host);
+    if (!opened)
+        on_lost(opened.error());
+}
+
+void connector::on_lost(const failure& why) noexcept {
+    asked_.clear();
+    link_.reset();
+    if (address_timer_)
+        loop_.cancel(*std::exchange(address_timer_, std::nullopt));
+    if (!addresses_.empty())
+        return try_next_address();
+    failed(why);
+}
+
+void connector::failed(failure why) {
+    drop();
+    why.message = target() + ": " + why.message;
+    // a refusal is what somebody has to mend; it is not hidden by another Sentinel that is away
+    if (problem_.code != errc::unauthorized)
+        problem_ = std::move(why);
+    if (where_.master.empty())
+        return events_.on_refused(problem_);
+    next_sentinel();
+}
+
+void connector::finish() {
+    auto made = std::exchange(link_, nullptr);
+    if (!where_.master.empty()) // the Sentinel that knew is asked first the next time
+        first_sentinel_ = (first_sentinel_ + sentinels_tried_ - 1) % where_.servers.size();
+    const auto server = name_of(to_);
+    drop();
+    events_.on_connected(std::move(made), server);
+}
+
+std::string connector::target() const {
+    return (stage_ == stage::sentinel ? "the Sentinel at " : "Redis at ") + name_of(to_);
+}
+
+void connector::ask(step what, const command& how) {
+    asked_.push_back(what);
+    link_->write(how.bytes());
+}
+
+// Everything at once: one round trip, and the first refusal is the one that counts.
+void connector::on_open() noexcept {
+    if (address_timer_)
+        loop_.cancel(*std::exchange(address_timer_, std::nullopt));
+    addresses_.clear();
+    const bool sentinel = stage_ == stage::sentinel;
+    const auto& user = sentinel ? where_.sentinel_username : where_.username;
+    const auto& password = sentinel ? where_.sentinel_password : where_.password;
+    if (!user.empty())
+        ask(step::sign_in, {"AUTH", user, password});
+    else if (!password.empty())
+        ask(step::sign_in, {"AUTH", password});
+    if (sentinel)
+        return ask(step::find_master, {"SENTINEL", "get-master-addr-by-name", where_.master});
+    ask(step::name, {"CLIENT", "SETNAME", "carillon"});
+    if (where_.database != 0)
+        ask(step::select, command("SELECT").add(std::int64_t{where_.database}));
+    if (master_only_)
+        ask(step::role, {"ROLE"});
+    ask(step::ping, {"PING"});
+}
+
+failure connector::explain(const reply& error) const {
+    const auto code = error.error_code();
+    if (code == "NOAUTH")
+        return {errc::unauthorized, "it wants a password, and none is configured"};
+    return {errc::unavailable, "it answers " + quoted(error.text)};
+}
+
+std::optional<failure> connector::judge(step what, const reply& got) {
+    // Who may not ask for the role or for a sign of life may still send commands.
+    const bool forbidden = got.error_code() == "NOPERM";
+    switch (what) {
+    case step::name: return std::nullopt;
+    case step::sign_in:
+        if (got.error_code() == "WRONGPASS")
+            return failure{errc::unauthorized, "it refuses the user name or the password"};
+        if (got.is_error())
+            return failure{errc::unauthorized, "it refuses to sign us in: " + quoted(got.text)};
+        return std::nullopt;
+    case step::select:
+        if (got.is_error() && got.error_code() == "ERR")
+            return failure{errc::invalid, "it has no database " + std::to_string(where_.database) +
+                                              ": " + quoted(got.text)};
+        break;
+    case step::role:
+        if (!got.is_error() && (got.items.empty() || got.items[0].text != "master"))
+            return failure{errc::unavailable, "it is no master"};
+        [[fallthrough]];
+    case step::ping:
+        if (forbidden)
+            return std::nullopt;
+        break;
+    case step::find_master: break;
+    }
+    if (got.is_error())
+        return explain(got);
+    return std::nullopt;
+}
+
+void connector::on_reply(reply got) noexcept {
+    if (asked_.empty())
+        return failed({errc::unavailable, "it talks without being asked"});
+    const auto what = asked_.front();
+    asked_.pop_front();
+    if (auto problem = judge(what, got))
+        return failed(std::move(*problem));
+    if (what == step::find_master)
+        return master_found(got);
+    if (asked_.empty() && what == step::ping)
+        finish();
+}
+
+void connector::master_found(const reply& named) {
+    auto master = endpoint_of(named);
+    if (!master)
+        return failed({errc::unavailable, "it knows no master named " + where_.master});
+    drop();
+    reach(stage::server, std::move(*master));
+}
+
+} // namespace carillon::net::redis

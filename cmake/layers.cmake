@@ -32,7 +32,7 @@ endfunction()
 
 function(carillon_layer name)
     cmake_parse_arguments(L "" "" "LINK" ${ARGN})
-    list(TRANSFORM L_LINK REPLACE "^(base|wire|net|channels|db|jobs|web|admin)$" "carillon_\\1")
+    list(TRANSFORM L_LINK REPLACE "^(base|wire|net|channels|db|jobs|web|testing|admin)$" "carillon_\\1")
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
     set(tests ${sources})
     list(FILTER tests INCLUDE REGEX "_test\\.cpp$")

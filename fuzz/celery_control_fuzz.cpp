@@ -1,11 +1,12 @@
-// Any text as a request of remote control, a reply and its shapes, and as events: what is read can be written and reads
-// to the same.
+// Any text as a request of remote control, a reply and its shapes, as events and as a crontab: what is read can be
+// written and reads to the same; what a schedule names is after the given time.
 #include <string>
 
 #include "input.hpp"
 #include "wire/celery/control.hpp"
 #include "wire/celery/events.hpp"
 #include "wire/celery/json.hpp"
+#include "wire/celery/schedule.hpp"
 
 namespace {
 
@@ -66,6 +67,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (const auto events = decode_events(parts); events && !events->empty()) {
         const auto again = decode_events(encode_events(*events));
         fuzz::must(again.has_value() && again->size() == events->size(), "events read to the same");
+    }
+    if (const auto schedule = crontab::parse(input)) {
+        static const auto oslo = carillon::wire::time_zone::named("Europe/Oslo").value();
+        const auto after =
+            utc_time(std::chrono::seconds(1'790'000'000 + 977 * static_cast<int>(size)));
+        const auto due = schedule->next(after, oslo);
+        fuzz::must(!due || *due > after, "a schedule is due later");
     }
     const auto line = input.find('\n');
     if (line != input.npos && size < 2'000)

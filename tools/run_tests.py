@@ -38,7 +38,7 @@ def own_tests(folder):
 
 
 def tools():
-    return own_tests("tools") + own_tests("tests/scenarios")
+    return sum((own_tests(folder) for folder in ("tools", "tests/scenarios", "tests/interop")), Outcome())
 
 
 def configured(preset):
@@ -108,12 +108,12 @@ def typescript():
 
 
 def release():
-    """The binary that scenarios and browser tests start: the one that ./run starts."""
+    """What scenarios and browser tests start: the program that ./run starts, and an example."""
     code, output = run(["cmake", "--preset", "release"], 300, "configure-release")
     if code:
         show("configure-release", output)
         return Outcome(failed=1, note="cmake failed")
-    return build("release", ["carillon-showcase"])
+    return build("release", ["carillon-showcase", "example_word_count", "carillon-interop"])
 
 
 def with_binary(command, name):
@@ -125,6 +125,12 @@ def with_binary(command, name):
 
 def scenarios():
     return with_binary([PYTHON, "tests/scenarios/run.py"], "scenarios") + csv_check()
+
+
+def interop():
+    """A real Django site and Carillon on the same Redis."""
+    return with_binary([PYTHON, "tests/scenarios/run.py", "--folder", "tests/interop", "--pattern", "*_interop.py"],
+                       "interop")
 
 
 def browser():
@@ -140,6 +146,7 @@ STEPS = {
     "js": ("TypeScript", typescript),
     "release": ("release build", release),
     "scenarios": ("scenarios", scenarios),
+    "interop": ("Django and Carillon on one Redis", interop),
     "browser": ("browser", browser),
 }
 EVERYTHING = [name for name in STEPS if name != "dev"]

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "app/check_layer.hpp"
 #include "app/runtime.hpp"
 #include "net/acceptor.hpp"
 
@@ -13,13 +14,23 @@ namespace carillon::app {
 
 namespace {
 
-// Prints one line of the examination; true when it went well.
+// Prints one line of the examination; true when nothing is wrong.
+bool report(const finding& one) {
+    switch (one.how) {
+    case finding::grade::ok: fmt::print("  ok    {}\n", one.what); return true;
+    case finding::grade::warning:
+        fmt::print("  warn  {}: {}\n", one.what, one.message);
+        return true;
+    case finding::grade::wrong: break;
+    }
+    fmt::print("  WRONG {}: {}\n", one.what, one.message);
+    return false;
+}
+
 bool report(std::string_view what, const result<void>& outcome) {
     if (outcome)
-        fmt::print("  ok    {}\n", what);
-    else
-        fmt::print("  WRONG {}: {}\n", what, outcome.error().message);
-    return outcome.has_value();
+        return report({finding::grade::ok, std::string(what), ""});
+    return report({finding::grade::wrong, std::string(what), outcome.error().message});
 }
 
 result<void> check_data_dir(const settings& config) {
@@ -89,7 +100,7 @@ int check(application& site, const loaded_settings& loaded) {
     for (const auto& one : options())
         widest = std::max(widest, one.name.size());
     for (const auto& one : options()) {
-        const auto shown = one.secret ? std::string("********") : one.get(config);
+        const auto shown = one.get(config);
         fmt::print("  {:{}}  {}  ({})\n", one.name, widest, shown.empty() ? "-" : shown,
                    loaded.from.find(one.name)->second);
     }
@@ -99,6 +110,8 @@ int check(application& site, const loaded_settings& loaded) {
     if (!config.tls_cert.empty())
         fine = report("TLS certificate and key", check_tls(config)) && fine;
     fine = report("database", check_database(site, config)) && fine;
+    for (const auto& one : examine_layer(config))
+        fine = report(one) && fine;
     fine = report("job queue", check_queue(config)) && fine;
     fine = report("open files", check_descriptors()) && fine;
     fmt::print("\n{}\n", fine ? "Everything is in order." : "Something is wrong: see above.");

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "app/runtime.hpp"
-#include <carillon/jobs/worker_pool.hpp>
 #include <carillon/wire/json.hpp>
 
 namespace carillon::app {
@@ -13,35 +12,6 @@ namespace carillon::app {
 int fail(const failure& why) {
     fmt::print(stderr, "error: {}\n", why.message);
     return 1;
-}
-
-int work(application& site, const settings& config, const worker_arguments& arguments) {
-    stop_signals signals;
-    auto log = log_for(config);
-    metrics counters;
-    auto started = runtime::start(site, config, *log, counters, nullptr);
-    if (!started)
-        return fail(started.error());
-    auto& parts = **started;
-    worker_options options;
-    options.name = arguments.name;
-    options.queues = arguments.queues;
-    options.threads = arguments.threads;
-    auto pool = worker_pool::start(parts.jobs(), options);
-    if (!pool)
-        return fail(pool.error());
-    log->info("worker ready", {{"name", (*pool)->name()},
-                               {"threads", arguments.threads},
-                               {"queues", fmt::format("{}", fmt::join(arguments.queues, ","))}});
-    signals.wait();
-    log->info("worker stops: running jobs finish or are handed back");
-    const auto report = (*pool)->stop(now() + config.shutdown_grace,
-                                      now() + config.shutdown_grace + std::chrono::seconds(5));
-    parts.flush_events(std::chrono::seconds(2));
-    log->info("worker stopped", {{"finished", report.finished},
-                                 {"handed_back", report.returned},
-                                 {"abandoned", report.abandoned}});
-    return report.clean() ? 0 : 1;
 }
 
 int migrate(application& site, const settings& config) {
@@ -57,34 +27,6 @@ int migrate(application& site, const settings& config) {
         fmt::print("applied {}\n", step);
     if (applied->empty())
         fmt::print("the database is up to date\n");
-    return 0;
-}
-
-int group_send(application& site, const settings& config, const std::string& group,
-               const std::string& json) {
-    auto parsed = parse_json(json);
-    if (!parsed || !parsed->is_object() || !(*parsed)["type"].is_string())
-        return fail({errc::invalid, "the event must be a JSON object with a type, such as "
-                                    "'{\"type\": \"chat.message\", \"text\": \"hi\"}'"});
-    auto log = log_for(config);
-    metrics counters;
-    auto started = runtime::start(site, config, *log, counters, nullptr);
-    if (!started)
-        return fail(started.error());
-    auto& members = *parsed->if_object();
-    std::string type((*parsed)["type"].to_text());
-    members.erase("type");
-    auto sent =
-        (*started)->shared().layer.group_send(group, event(std::move(type), std::move(members)));
-    if (!sent)
-        return fail(sent.error());
-    if (!(*started)->flush_events(std::chrono::seconds(3)))
-        return fail(
-            {errc::unavailable,
-             fmt::format(
-                 "no server answers on the data folder {}; start it with serve, or name its "
-                 "folder with --data-dir",
-                 config.data_dir.string())});
     return 0;
 }
 

@@ -10,16 +10,16 @@
 namespace carillon::app {
 
 struct worker_arguments {
-    std::vector<std::string> queues{"celery"}; // -Q
-    std::uint32_t threads = 2;                 // -c
-    std::string name = "celery@%h";            // -n
+    std::vector<std::string> queues;   // -Q; empty: "celery", or no jobs when there are channels
+    std::vector<std::string> channels; // --channels: those whose background consumers run
+    std::uint32_t threads = 2;         // -c, for jobs, and for each channel
+    std::string name = "celery@%h";    // -n
 };
 
 int serve(application& site, const settings& config);
-int work(application& site, const settings& config, const worker_arguments& arguments);
+int work(application& site, const settings& config, worker_arguments arguments);
 int migrate(application& site, const settings& config);
-int group_send(application& site, const settings& config, const std::string& group,
-               const std::string& json);
+int group_send(const settings& config, const std::string& group, const std::string& json);
 // `wait`: prints the result once the job has ended, instead of its id.
 int call(application& site, const settings& config, const std::string& task,
          const std::string& json, bool wait);

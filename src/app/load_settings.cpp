@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include <carillon/wire/json.hpp>
+
 namespace carillon::app {
 
 namespace {
@@ -98,14 +100,34 @@ result<void> load_file(const std::string& path, loaded_settings& into) {
     return {};
 }
 
+// A JSON array of texts.
+result<std::vector<std::string>> items_of_array(std::string_view text) {
+    const auto parsed = parse_json(text);
+    const auto* items = parsed ? parsed->if_array() : nullptr;
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; items && i < items->size(); ++i)
+        if (const auto* item = (*items)[i].if_string())
+            texts.push_back(*item);
+    if (!items || texts.size() != items->size())
+        return failure{errc::invalid, "what begins with [ must be a JSON array of texts"};
+    return texts;
+}
+
+result<std::vector<std::string>> items_of_variable(std::string_view text, const option& one) {
+    if (one.whole_items && text.starts_with('['))
+        return items_of_array(text);
+    return one.list && !one.whole_items ? split_list(text) : std::vector{std::string(text)};
+}
+
 result<void> load_environment(const environment& get_variable, loaded_settings& into) {
     for (const auto& one : options()) {
         const auto variable = environment_name(one);
         const char* text = get_variable(variable.c_str());
         if (!text)
             continue;
-        const auto texts = one.list ? split_list(text) : std::vector<std::string>{text};
-        if (auto done = one.set(into.values, texts); !done)
+        const auto texts = items_of_variable(text, one);
+        auto done = texts ? one.set(into.values, *texts) : result<void>(texts.error());
+        if (!done)
             return failure{errc::invalid, fmt::format("{}: {}", variable, done.error().message)};
         into.from[one.name] = variable;
     }
@@ -117,7 +139,7 @@ result<void> load_flags(const flag_values& flags, loaded_settings& into) {
         const auto* known = find_option(name);
         std::vector<std::string> texts;
         for (const auto& one : given)
-            if (known->list)
+            if (known->list && !known->whole_items)
                 for (auto& item : split_list(one))
                     texts.push_back(std::move(item));
             else

@@ -36,12 +36,12 @@ value check_of(const result<void>& outcome) {
 
 response readiness(services& shared) {
     const auto database = shared.database.ping();
+    const auto layer = shared.layer.status();
     const auto broker = shared.jobs->ping();
-    const bool ready = database.has_value() && broker.has_value();
+    const bool ready = database.has_value() && layer.has_value() && broker.has_value();
     return json_response(object{{"status", ready ? "ready" : "not ready"},
                                 {"checks", object{{"database", check_of(database)},
-                                                  // in this process: it cannot be away
-                                                  {"channel_layer", check_of({})},
+                                                  {"channel_layer", check_of(layer)},
                                                   {"broker", check_of(broker)}}}},
                          ready ? 200 : 503);
 }

@@ -17,11 +17,15 @@ struct option {
     std::string name;   // "data-dir": --data-dir, CARILLON_DATA_DIR, data-dir in the file
     std::string values; // what may stand there, for --help
     std::string help;
+    // `get` masks it, and no failure of `set` repeats it.
     bool secret = false;
     bool list = false; // may be repeated; comma-separated in the environment, an array in the file
+    // Of a list whose items may hold commas: nothing is separated at them. The environment holds one item, or a JSON
+    // array of items.
+    bool whole_items = false;
     // The failure says what a good value looks like.
     std::function<result<void>(settings&, const std::vector<std::string>&)> set;
-    std::function<std::string(const settings&)> get;
+    std::function<std::string(const settings&)> get; // as it is shown to people
 };
 
 // In the order in which they are shown.

@@ -90,6 +90,49 @@ TEST_CASE("a server that listens nowhere or serves no host is a mistake") {
     CHECK(says(complaint("", {{"allowed-hosts", {","}}}), {"--allowed-hosts"}));
 }
 
+TEST_CASE("keys may hold commas: one in the environment, or a JSON array; flags are not split") {
+    const auto keys = [](const result<loaded_settings>& loaded) {
+        REQUIRE(loaded);
+        return loaded->values.channel_keys;
+    };
+    using texts = std::vector<std::string>;
+    CHECK(keys(load("channel-key = ['new, with comma', 'old']")) ==
+          texts{"new, with comma", "old"});
+    CHECK(keys(load("channel-key = 'only, one'")) == texts{"only, one"});
+    CHECK(keys(load("channel-key = []")).empty());
+    CHECK(keys(load("", {}, {{"CARILLON_CHANNEL_KEY", " a,b "}})) == texts{" a,b "});
+    CHECK(keys(load("", {}, {{"CARILLON_CHANNEL_KEY", R"(["a,b", "[c]"])"}})) ==
+          texts{"a,b", "[c]"});
+    CHECK(keys(load("", {{"channel-key", {"a,b", "[c,d]"}}})) == texts{"a,b", "[c,d]"});
+}
+
+TEST_CASE("a secret is neither shown nor repeated by what is wrong with it") {
+    const auto loaded = load("channel-layer = 'redis://app:hunter2@db1/3,redis://:hunter2@db2'\n"
+                             "channel-key = ['hunter2', 'hunter3']\n");
+    REQUIRE(loaded);
+    CHECK(find_option("channel-layer")->get(loaded->values) ==
+          "redis://app:***@db1:6379/3,redis://:***@db2:6379/0");
+    CHECK(find_option("channel-key")->get(loaded->values) == "********,********");
+    for (const auto* wrong :
+         {"channel-layer = 'redis://:hunter2@h:99999'", "channel-layer = 'redis://:hun/ter2@h'",
+          "channel-layer = 'hunter2@h'", "channel-layer = ':hunter2@h'",
+          "channel-layer = 'redis:hunter2@h'", "channel-layer = 'mysql://u:hunter2@h'",
+          "channel-key = ['hunter2', '']", "channel-key = ['hunter2', 3.5]",
+          "channel-layer = 'redis://h?password=hunter2'"}) {
+        CAPTURE(wrong);
+        const auto message = complaint(wrong);
+        CHECK(says(message, {".toml:1: channel-"}));
+        CHECK(message.find("hunter") == std::string::npos);
+        CHECK(message.find("ter2") == std::string::npos);
+    }
+    for (const auto* wrong : {R"(["hunter2", 3])", R"(["hunter2")", R"(["hunter2", ""])"}) {
+        const auto message = complaint("", {}, {{"CARILLON_CHANNEL_KEY", wrong}});
+        CHECK(says(message, {"CARILLON_CHANNEL_KEY"}));
+        CHECK(message.find("hunter2") == std::string::npos);
+    }
+    CHECK(says(complaint("", {}, {{"CARILLON_CHANNEL_KEY", ""}}), {"must not be empty"}));
+}
+
 TEST_CASE("an unknown key names its file and line, and the nearest known one") {
     CHECK(says(complaint("\n\nworker = 2"), {".toml:3", "'worker'", "did you mean workers?"}));
     CHECK(says(complaint("ping_intervall = 2"), {".toml:1", "did you mean ping-interval?"}));
@@ -108,7 +151,14 @@ TEST_CASE("a bad value names its place and what a good one looks like") {
                {"CARILLON_PING_TIMEOUT", "from 1 to"}));
     CHECK(says(complaint("log-format = 'xml'"), {"one of pretty, json"}));
     CHECK(says(complaint("log-level = 'loud'"), {"one of debug, info, warning, error"}));
-    CHECK(says(complaint("channel-layer = 'kafka:'"), {"channel-layer", "'kafka:'"}));
+    CHECK(says(complaint("channel-layer = 'kafka:'"), {"channel-layer", "'kafka:'", "redis://"}));
+    CHECK(says(complaint("channel-serializer = 'xml'"), {"one of msgpack, json"}));
+    CHECK(says(complaint("channel-random-prefix = 65"), {"from 0 to 64"}));
+    for (const auto* wrong : {"''", "'two words'", R"("a\nb")"})
+        CHECK(says(complaint(fmt::format("channel-prefix = {}", wrong)), {"1 to 64 bytes"}));
+    for (const auto* wrong : {"'specific.*'", "'=5'", "'a=x'", "'a=0'", "['a=1', 'b']"})
+        CHECK(says(complaint(fmt::format("channel-capacities = {}", wrong)),
+                   {".toml:1: channel-capacities"}));
     CHECK(says(complaint("tls-cert = 'a.pem'"), {"tls-cert and tls-key"}));
 }
 

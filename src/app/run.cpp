@@ -18,7 +18,7 @@ struct command_line {
     std::map<std::string, std::vector<std::string>> given; // by option name; empty where not given
     bool demo = false, bench = false, wait = false;
     app::worker_arguments worker;
-    std::string queues, first, second;
+    std::string queues, channels, first, second;
 };
 
 CLI::App* add_command(CLI::App& program, command_line& said, const std::string& name,
@@ -34,6 +34,7 @@ CLI::App* add_command(CLI::App& program, command_line& said, const std::string& 
                                 fmt::format("{} [{}]", one.help, app::environment_name(one)));
         flag->type_name(one.values)->group("Settings");
         flag->expected(1)->take_all();
+        flag->allow_extra_args(false); // else a value in brackets would be taken apart
         if (!one.list)
             flag->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
@@ -52,6 +53,9 @@ void add_worker(CLI::App& program, command_line& said) {
         add_command(program, said, "worker", "a worker process for the configured broker");
     command->add_option("-Q,--queues", said.queues,
                         "queues to take jobs from, comma-separated [celery]");
+    command->add_option("--channels", said.channels,
+                        "channels whose background consumers run here, comma-separated; then no "
+                        "jobs unless -Q is given too");
     command->add_option("-c,--concurrency", said.worker.threads, "worker threads [2]")
         ->check(CLI::Range(1, 1024));
     command->add_option("-n,--hostname", said.worker.name,
@@ -71,6 +75,15 @@ void add_job_commands(CLI::App& program, command_line& said) {
         ->check(CLI::IsMember({"ping", "active", "registered", "stats", "queues"}));
 }
 
+// Names between commas; none for an empty text.
+std::vector<std::string> names_in(const std::string& text) {
+    std::vector<std::string> names;
+    for (auto& name : CLI::detail::split(text, ','))
+        if (!CLI::detail::trim(name).empty())
+            names.push_back(std::move(name));
+    return names;
+}
+
 int dispatch(application& site, const CLI::App& program, command_line& said) {
     const std::string command = program.get_subcommands().front()->get_name();
     app::flag_values flags;
@@ -87,14 +100,14 @@ int dispatch(application& site, const CLI::App& program, command_line& said) {
     if (command == "serve")
         return app::serve(site, config);
     if (command == "worker") {
-        if (!said.queues.empty())
-            said.worker.queues = CLI::detail::split(said.queues, ',');
+        said.worker.queues = names_in(said.queues);
+        said.worker.channels = names_in(said.channels);
         return app::work(site, config, said.worker);
     }
     if (command == "migrate")
         return app::migrate(site, config);
     if (command == "group-send")
-        return app::group_send(site, config, said.first, said.second);
+        return app::group_send(config, said.first, said.second);
     if (command == "call")
         return app::call(site, config, said.first, said.second, said.wait);
     if (command == "inspect")
@@ -113,7 +126,7 @@ int run(application& site, int argc, const char* const* argv) {
     add_worker(program, said);
     add_command(program, said, "migrate", "creates or upgrades the database");
     auto* send = add_command(program, said, "group-send",
-                             "sends one event to a group through the running server");
+                             "sends one event to a group through the channel layer");
     send->add_option("GROUP", said.first)->required();
     send->add_option("JSON", said.second, "the event, an object with a type")->required();
     add_job_commands(program, said);

@@ -53,9 +53,11 @@ result<std::unique_ptr<runtime>> runtime::start(application& site, const setting
         return database.error();
     parts->database_ = *std::move(database);
     if (!layer) {
-        parts->relay_ =
-            std::make_unique<relay_layer>(relay_socket_path(config.data_dir), log, &counters);
-        layer = parts->relay_.get();
+        auto sending = sending_layer::start(config, log, counters);
+        if (!sending)
+            return sending.error();
+        parts->sending_ = *std::move(sending);
+        layer = &parts->sending_->layer();
     }
     parts->shared_.emplace(services{config, log, counters, *parts->database_, *layer, nullptr});
     site.register_jobs(parts->registry_, *parts->shared_);
@@ -70,7 +72,7 @@ result<std::unique_ptr<runtime>> runtime::start(application& site, const setting
 }
 
 bool runtime::flush_events(std::chrono::seconds patience) {
-    return !relay_ || relay_->flush(now() + patience);
+    return !sending_ || sending_->flush(patience);
 }
 
 } // namespace carillon::app

@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "app/options.hpp"
+#include "app/sending_layer.hpp"
 #include "channels/file_lock.hpp"
-#include "channels/relay.hpp"
 #include <carillon/app/app.hpp>
 
 namespace carillon::app {
@@ -21,21 +21,21 @@ result<void> prepare_data_dir(const std::filesystem::path& data_dir);
 result<std::unique_ptr<db::database>> open_database(application& site, const settings& config,
                                                     logger& log);
 
-// Database, jobs and, for programs that are not the server, the way of events to it.
+// Database, jobs and, for programs that are not the server, their channel layer.
 class runtime {
 public:
-    // `layer` is the server's own; null for the others, which hand their events to the server on the same data folder.
+    // `layer` is the server's own; null for the others, which get a sending_layer.
     static result<std::unique_ptr<runtime>> start(application& site, const settings& config,
                                                   logger& log, metrics& counters,
                                                   channel_layer* layer);
     services& shared() noexcept { return *shared_; }
     job_queue& jobs() noexcept { return *jobs_; }
-    // Waits until what was sent to groups has left for the server. False when it could not.
+    // Waits until what was sent to groups has left this process. False when it could not.
     bool flush_events(std::chrono::seconds patience);
 
 private:
     std::unique_ptr<db::database> database_;
-    std::unique_ptr<relay_layer> relay_;
+    std::unique_ptr<sending_layer> sending_;
     std::optional<services> shared_;
     job_registry registry_;
     std::unique_ptr<job_queue> jobs_;

@@ -2,12 +2,14 @@
 
 #include <csignal>
 #include <cstdio>
+#include <future>
 #include <thread>
 
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "app/layer_settings.hpp"
 #include "app/operations.hpp"
 #include "app/runtime.hpp"
 #include "channels/memory_layer.hpp"
@@ -75,29 +77,38 @@ struct running_server {
     running_server(const settings& config, logger& log, metrics& counters)
         : pool(config.blocking_threads, config.limit.blocking_queue_max, counters),
           environment{config.limit, log, counters, pool}, members(counters),
-          boxes(layer_options(config), counters), layer(members, boxes) {}
-
-    static channel_layer_options layer_options(const settings& config) {
-        channel_layer_options options;
-        options.capacity = config.channel_capacity;
-        options.expiry = config.channel_expiry;
-        return options;
+          boxes(layer_options(config), counters), memory(members, boxes) {}
+    // Redis' thread must not reach for shards that are gone, however the start ended.
+    ~running_server() {
+        if (redis)
+            redis->stop(std::chrono::milliseconds(0));
     }
 
     net::blocking_pool pool;
     net::environment environment;
     channels::hub members;
     channels::mailboxes boxes;
-    channels::memory_layer layer;
+    channels::memory_layer memory;
+    std::unique_ptr<channels::redis_layer> redis; // null: memory is the layer
     std::optional<net::tls_context> tls;
     std::unique_ptr<runtime> parts;
     std::optional<web::site> site;
     std::unique_ptr<net::server> server;
     std::unique_ptr<relay_server> relay;
     std::unique_ptr<worker_pool> workers;
+    background_routes background; // outlives the workers
+    std::unique_ptr<background_workers> consumers;
 
+    channel_layer& layer() noexcept {
+        if (redis)
+            return *redis;
+        return memory;
+    }
     result<void> start(application& app, const settings& config, logger& log, metrics& counters);
     void start_shards(std::vector<net::listener> listeners, const settings& config);
+    result<void> open_layer(const settings& config, logger& log);
+    result<void> start_workers(application& app, const settings& config);
+    void stop_workers(const settings& config, logger& log);
     void stop(const settings& config, logger& log);
 };
 
@@ -112,7 +123,13 @@ result<void> running_server::start(application& app, const settings& config, log
     auto listeners = open_listeners(config);
     if (!listeners)
         return listeners.error();
-    auto started = runtime::start(app, config, log, counters, &layer);
+    if (layer_on_redis(config)) {
+        auto made = make_redis_layer(config, &members, &boxes, log, counters);
+        if (!made)
+            return made.error();
+        redis = *std::move(made);
+    }
+    auto started = runtime::start(app, config, log, counters, &layer());
     if (!started)
         return started.error();
     parts = *std::move(started);
@@ -122,22 +139,45 @@ result<void> running_server::start(application& app, const settings& config, log
     web::site_options policies;
     policies.allowed_hosts = config.allowed_hosts;
     policies.trusted_proxies = config.trusted_proxies;
-    site.emplace(std::move(table), std::move(policies), config.limit, counters, log, layer, members,
-                 boxes);
+    site.emplace(std::move(table), std::move(policies), config.limit, counters, log, layer(),
+                 members, boxes);
     start_shards(*std::move(listeners), config);
-    auto relayed = relay_server::start(relay_socket_path(config.data_dir), layer, log, &counters);
+    if (auto opened = open_layer(config, log); !opened)
+        return opened;
+    return config.workers > 0 ? start_workers(app, config) : result<void>();
+}
+
+// Other processes reach this one from here on.
+result<void> running_server::open_layer(const settings& config, logger& log) {
+    if (redis) {
+        redis->start();
+        return {};
+    }
+    auto relayed =
+        relay_server::start(relay_socket_path(config.data_dir), memory, log, &environment.counted);
     if (!relayed)
         return relayed.error();
     relay = *std::move(relayed);
-    if (config.workers > 0) {
-        worker_options options;
-        options.threads = config.workers;
-        options.name = "serve@%h";
-        auto pooled = worker_pool::start(parts->jobs(), options);
-        if (!pooled)
-            return pooled.error();
-        workers = *std::move(pooled);
+    return {};
+}
+
+result<void> running_server::start_workers(application& app, const settings& config) {
+    auto& shared = parts->shared();
+    background = app.background(shared);
+    if (!background.empty()) {
+        auto started =
+            background_workers::start(background, 1, layer(), shared.log, shared.counters);
+        if (!started)
+            return started.error();
+        consumers = *std::move(started);
     }
+    worker_options options;
+    options.threads = config.workers;
+    options.name = "serve@%h";
+    auto pooled = worker_pool::start(parts->jobs(), options);
+    if (!pooled)
+        return pooled.error();
+    workers = *std::move(pooled);
     return {};
 }
 
@@ -157,8 +197,11 @@ void running_server::start_shards(std::vector<net::listener> listeners, const se
     server->start();
 }
 
-void running_server::stop(const settings& config, logger& log) {
-    server->stop();
+void running_server::stop_workers(const settings& config, logger& log) {
+    // Both at once: they share the grace.
+    auto handlers = std::async(std::launch::async, [this, until = now() + config.shutdown_grace] {
+        return !consumers || consumers->stop(until);
+    });
     if (workers) {
         const auto report = workers->stop(now() + config.shutdown_grace,
                                           now() + config.shutdown_grace + std::chrono::seconds(5));
@@ -166,7 +209,18 @@ void running_server::stop(const settings& config, logger& log) {
                                      {"handed_back", report.returned},
                                      {"abandoned", report.abandoned}});
     }
+    if (!handlers.get())
+        log.warning("a background consumer is still busy and is waited for");
+}
+
+void running_server::stop(const settings& config, logger& log) {
+    server->stop();
+    stop_workers(config, log);
     relay.reset();
+    if (redis) {
+        redis->flush(now() + std::chrono::seconds(2));
+        redis->stop();
+    }
     pool.stop();
 }
 

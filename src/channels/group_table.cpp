@@ -108,6 +108,12 @@ void group_table::drop_if_empty(group_entry& group) noexcept {
         groups_.erase(groups_.find(group.name));
 }
 
+bool group_table::contains(std::string_view name, const subscriber& who) const noexcept {
+    return std::ranges::any_of(who.memberships_, [&](const subscriber::membership& one) {
+        return one.group->name == name;
+    });
+}
+
 std::size_t group_table::size(std::string_view name) const noexcept {
     const auto found = groups_.find(name);
     return found == groups_.end() ? 0 : found->second.live;

@@ -67,6 +67,7 @@ public:
     std::size_t dispatch(std::string_view group, const event& e);
     // Calls on_event of everybody who is in any group, once each.
     void dispatch_to_all(const event& e);
+    bool contains(std::string_view group, const subscriber& who) const noexcept;
     std::size_t size(std::string_view group) const noexcept;
 
 private:

@@ -78,6 +78,11 @@ void hub::leave_all(net::shard& home, subscriber& who) {
                                      [&](std::string_view group) { strike(group, home.index()); });
 }
 
+bool hub::is_member(net::shard& home, std::string_view group,
+                    const subscriber& who) const noexcept {
+    return tables_[home.index()]->contains(group, who);
+}
+
 bool hub::publish(std::string_view group, const event& e, std::shared_ptr<void> credit) {
     published_.add();
     auto& part = stripe_of(group);

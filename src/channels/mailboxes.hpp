@@ -2,17 +2,15 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
 #include "channels/group_table.hpp"
+#include "channels/hand_queues.hpp"
 #include "net/shard.hpp"
-#include <carillon/base/clock.hpp>
 #include <carillon/channels/channel_layer.hpp>
 
 namespace carillon::channels {
@@ -43,10 +41,15 @@ public:
     void close(const std::string& channel);
 
     // To a consumer's channel, or into the queue of a hand-named one. A consumer that has gone is no failure: its
-    // event is dropped, as in Channels.
-    result<void> send(std::string_view channel, const event& e);
+    // event is dropped, as in Channels. `credit` ends when the consumer's shard has handed the event to it.
+    result<void> send(std::string_view channel, const event& e,
+                      std::shared_ptr<void> credit = nullptr);
+    // Whether a consumer has this channel at the moment.
+    bool is_open(std::string_view channel) { return find(channel) != nullptr; }
     // Whether the name belongs to this process, as far as its form tells ("specific.<process>!…"), or is open here.
     bool is_local(std::string_view channel);
+    // Whether the name has the form of one that was given by hand, not of a consumer's own channel.
+    bool is_by_hand(std::string_view channel) const noexcept;
     // 32 hex digits, new for each start.
     const std::string& process() const noexcept { return process_; }
 
@@ -58,10 +61,8 @@ public:
     // How long an event may wait before it is handled.
     std::chrono::seconds expiry() const noexcept { return options_.expiry; }
 
-    // The oldest event of a hand-named channel that has not expired.
-    std::optional<event> take(std::string_view channel);
-    // How many hand-named channels hold events, expired ones for a while too.
-    std::size_t queues();
+    // The channels that were named by hand.
+    hand_queues& by_hand() noexcept { return by_hand_; }
 
 private:
     struct box {
@@ -69,13 +70,7 @@ private:
         subscriber* who = nullptr; // read and cleared on `home` only
         std::atomic<std::uint32_t> held{0};
     };
-    struct waiting {
-        event e;
-        steady_time expires;
-    };
     std::shared_ptr<box> find(std::string_view channel);
-    void sweep();
-    result<void> enqueue(std::string_view channel, const event& e);
 
     const channel_layer_options options_;
     const std::string process_;
@@ -85,8 +80,7 @@ private:
     std::mutex guard_;
     std::uint64_t opened_ = 0;
     std::unordered_map<std::string, std::shared_ptr<box>> boxes_;
-    std::unordered_map<std::string, std::deque<waiting>> queues_;
-    std::size_t sweep_at_ = 64; // so many queues: those of which all has expired are forgotten
+    hand_queues by_hand_;
 };
 
 template <class F>

@@ -31,13 +31,34 @@ result<void> check_type(const event& e) {
 
 } // namespace
 
-result<void> memory_layer::group_send(std::string_view group, event e) {
+result<delivery> memory_layer::publish(std::string_view group, const event& e) {
     if (auto sound = check_group(group); !sound)
-        return sound;
+        return sound.error();
     if (auto sound = check_type(e); !sound)
-        return sound;
-    members_.publish(group, e);
-    return {};
+        return sound.error();
+    const bool any = members_.publish(group, e);
+    auto reached = boxes_.by_hand().put_to_members(group, e);
+    reached.queues += any ? 1 : 0;
+    return reached;
+}
+
+result<void> memory_layer::group_send(std::string_view group, event e) {
+    const auto published = publish(group, e);
+    return published ? result<void>() : published.error();
+}
+
+void memory_layer::group_send_confirmed(std::string_view group, event e, delivery_told told) {
+    told(publish(group, e));
+}
+
+result<std::unique_ptr<channel_source>> memory_layer::receive_from(std::string_view channel) {
+    if (auto sound = check_channel(channel); !sound)
+        return sound.error();
+    if (!boxes_.is_by_hand(channel))
+        return failure{
+            errc::invalid,
+            fmt::format("'{}' is a consumer's own channel: only it receives there", channel)};
+    return boxes_.by_hand().reader(std::string(channel));
 }
 
 result<void> memory_layer::send(std::string_view channel, event e) {
@@ -53,6 +74,10 @@ result<void> memory_layer::group_add(std::string_view group, std::string_view ch
         return sound;
     if (auto sound = check_channel(channel); !sound)
         return sound;
+    if (boxes_.is_by_hand(channel)) {
+        boxes_.by_hand().join(group, channel);
+        return {};
+    }
     boxes_.with_owner(channel,
                       [this, name = std::string(group)](net::shard& home, subscriber& who) {
                           members_.join(home, name, who);
@@ -65,6 +90,10 @@ result<void> memory_layer::group_discard(std::string_view group, std::string_vie
         return sound;
     if (auto sound = check_channel(channel); !sound)
         return sound;
+    if (boxes_.is_by_hand(channel)) {
+        boxes_.by_hand().leave(group, channel);
+        return {};
+    }
     boxes_.with_owner(channel,
                       [this, name = std::string(group)](net::shard& home, subscriber& who) {
                           members_.leave(home, name, who);

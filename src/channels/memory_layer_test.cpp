@@ -4,55 +4,13 @@
 #include <thread>
 #include <vector>
 
-#include "channels/memory_layer.hpp"
+#include "channels/test_layer.hpp"
 
 using namespace carillon;
 using namespace carillon::channels;
+using carillon::channels::test::two_shards;
 
 namespace {
-
-// Two running shards without sockets, and a layer over them.
-class two_shards {
-public:
-    explicit two_shards(channel_layer_options options = {})
-        : members(counted), boxes(options, counted), layer(members, boxes) {
-        for (std::uint32_t i = 0; i < 2; ++i)
-            shards.push_back(std::make_unique<net::shard>(i, environment));
-        members.attach({shards[0].get(), shards[1].get()});
-        for (auto& one : shards)
-            threads.emplace_back([&one] { one->run(); });
-    }
-    ~two_shards() {
-        for (auto& one : shards)
-            one->events().stop();
-        for (auto& one : threads)
-            one.join();
-    }
-    // Runs `work` on a shard and waits for its end.
-    template <class F>
-    void on(std::uint32_t index, F work) {
-        std::promise<void> done;
-        shards[index]->events().post([&] {
-            work(*shards[index]);
-            done.set_value();
-        });
-        done.get_future().wait();
-    }
-    std::int64_t dropped(const char* reason) {
-        return counted
-            .add(metric_kind::counter, "carillon_layer_dropped_total", "", {{"reason", reason}})
-            .get();
-    }
-
-    metrics counted;
-    net::blocking_pool pool{1, 10, counted};
-    net::environment environment{{}, silent_log(), counted, pool};
-    hub members;
-    mailboxes boxes;
-    memory_layer layer;
-    std::vector<std::unique_ptr<net::shard>> shards;
-    std::vector<std::thread> threads;
-};
 
 // Remembers what it hears, with its slots when it is told to keep them.
 struct listener final : subscriber {
@@ -153,7 +111,7 @@ TEST_CASE("an event that waited longer than its expiry is dropped and counted") 
     CHECK(who.heard.empty());
     CHECK(house.dropped("expiry") == 1);
     CHECK(house.layer.send("worker-queue", event("news", {})));
-    CHECK_FALSE(house.boxes.take("worker-queue"));
+    CHECK_FALSE(house.boxes.by_hand().take("worker-queue"));
     CHECK(house.dropped("expiry") == 2);
 }
 
@@ -217,8 +175,8 @@ TEST_CASE("a channel named by hand is a queue of its capacity, and of its own") 
     CHECK(house.layer.send("queue", event("job", {})).error().code == errc::channel_full);
     CHECK(house.layer.send("other", event("job", {})));
     for (int i = 0; i < 3; ++i)
-        CHECK((*house.boxes.take("queue"))["number"].to_int() == i);
-    CHECK_FALSE(house.boxes.take("queue"));
+        CHECK((*house.boxes.by_hand().take("queue"))["number"].to_int() == i);
+    CHECK_FALSE(house.boxes.by_hand().take("queue"));
 }
 
 TEST_CASE("channels named by hand from which nobody takes do not pile up") {
@@ -227,6 +185,93 @@ TEST_CASE("channels named by hand from which nobody takes do not pile up") {
     two_shards house(options);
     for (int i = 0; i < 10'000; ++i)
         CHECK(house.layer.send("queue-" + std::to_string(i), event("job", {})));
-    CHECK(house.boxes.queues() <= 64);
+    CHECK(house.boxes.by_hand().size() <= 64);
     CHECK(house.dropped("expiry") >= 10'000 - 64);
+}
+
+TEST_CASE("a group may hold channels that were named by hand") {
+    channel_layer_options options;
+    options.capacity = 2;
+    two_shards house(options);
+    listener who;
+    house.on(0, [&](net::shard& home) { house.members.join(home, "room", who); });
+    CHECK(house.layer.group_add("room", "archive"));
+    CHECK(house.layer.group_add("room", "archive")); // twice is as good as once
+    CHECK(house.layer.group_add("room", "mail"));
+    std::vector<delivery> told;
+    const auto publish = [&](std::string_view group, int number) {
+        house.layer.group_send_confirmed(group, event("news", {{"number", number}}),
+                                         [&](const result<delivery>& sent) {
+                                             REQUIRE(sent);
+                                             told.push_back(*sent);
+                                         });
+    };
+    publish("room", 1);
+    CHECK(house.layer.send("mail", event("news", {{"number", 0}})));
+    publish("room", 2);
+    publish("nobody-is-here", 3);
+    REQUIRE(told.size() == 3);
+    CHECK(told[0].queues == 3);
+    CHECK(told[0].full == 0);
+    CHECK(told[1].queues == 3);
+    CHECK(told[1].full == 1); // mail
+    CHECK(told[2].queues == 0);
+    CHECK(house.dropped("capacity") == 1);
+    for (int i = 1; i <= 2; ++i)
+        CHECK((*house.boxes.by_hand().take("archive"))["number"].to_int() == i);
+    CHECK_FALSE(house.boxes.by_hand().take("archive"));
+    CHECK(house.layer.group_discard("room", "archive"));
+    CHECK(house.layer.group_discard("room", "archive"));
+    CHECK(house.layer.group_discard("no-such-group", "archive"));
+    CHECK(house.layer.group_send("room", event("news", {})));
+    CHECK_FALSE(house.boxes.by_hand().take("archive"));
+    house.on(0, [&](net::shard& home) {
+        CHECK(who.heard.size() == 3);
+        house.members.leave_all(home, who);
+    });
+}
+
+TEST_CASE("a refused event is told to whoever asked for confirmation") {
+    two_shards house;
+    std::vector<errc> told;
+    const auto hear = [&](const result<delivery>& sent) { told.push_back(sent.error().code); };
+    house.layer.group_send_confirmed("room 1", event("news", {}), hear);
+    house.layer.group_send_confirmed("room", event("websocket.close", {}), hear);
+    house.layer.send_confirmed("a!b!c", event("news", {}), hear);
+    CHECK(told == std::vector<errc>(3, errc::invalid));
+}
+
+TEST_CASE("a hand-named channel is read through a source, a consumer's own one is not") {
+    two_shards house;
+    auto reading = house.layer.receive_from("thumbnails");
+    REQUIRE(reading);
+    CHECK(house.layer.send("thumbnails", event("image.resize", {{"id", 7}})));
+    const auto got = (*reading)->receive(now());
+    REQUIRE(got);
+    CHECK((*got)["id"].to_int() == 7);
+    CHECK_FALSE((*reading)->receive(now()));
+    for (const auto* name : {"specific.0123!1", "two words", ""})
+        CHECK(house.layer.receive_from(name).error().code == errc::invalid);
+}
+
+TEST_CASE("with names of the pubsub layer a consumer's channel is still not one named by hand") {
+    channel_layer_options options;
+    options.pubsub_names = true;
+    two_shards house(options);
+    listener who;
+    std::string channel;
+    house.on(1, [&](net::shard& home) { channel = house.boxes.open(home, who); });
+    CHECK(channel.starts_with("asgispecific."));
+    CHECK(house.layer.group_add("room", channel));
+    CHECK(house.layer.send(channel, event("direct", {})));
+    house.on(1, [&](net::shard&) {
+        CHECK(who.groups() == 1);
+        CHECK(who.heard.size() == 1);
+    });
+    CHECK(house.layer.group_discard("room", channel));
+    CHECK(house.layer.receive_from(channel).error().code == errc::invalid);
+    house.on(1, [&](net::shard&) { house.boxes.close(channel); });
+    CHECK(house.layer.send(channel, event("late", {}))); // gone is no failure
+    CHECK(house.layer.send("asgi.queue", event("job", {})));
+    CHECK(house.boxes.by_hand().size() == 1);
 }

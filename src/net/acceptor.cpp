@@ -158,6 +158,13 @@ peer_name::peer_name(const sockaddr_storage& address) noexcept : family_(address
     }
 }
 
+peer_name peer_name::loopback() noexcept {
+    sockaddr_storage address{};
+    address.ss_family = AF_INET;
+    reinterpret_cast<sockaddr_in&>(address).sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return peer_name(address);
+}
+
 std::string peer_name::address() const {
     const auto part = [this](std::size_t i) { return std::to_integer<unsigned>(bytes_[i]); };
     if (family_ == AF_INET)
@@ -188,7 +195,7 @@ public:
             unique_fd fd(::accept4(listening_, reinterpret_cast<sockaddr*>(&address), &size,
                                    SOCK_NONBLOCK | SOCK_CLOEXEC));
             if (fd)
-                take(std::move(fd), peer_name(address));
+                owner_.take(std::move(fd), peer_name(address), &home_);
             else if (errno == EMFILE || errno == ENFILE)
                 return refuse_one();
             else if (errno == EAGAIN)
@@ -199,29 +206,6 @@ public:
     void stop() noexcept { home_.events().unwatch(listening_); }
 
 private:
-    void take(unique_fd fd, const peer_name& who) {
-        if (owner_.connections() >= home_.limit().connections_max) {
-            owner_.refused_.add();
-            return;
-        }
-        owner_.accepted_.add();
-        constexpr std::uint32_t slack = 16; // below it, handing over costs more than it balances
-        auto& other = owner_.least_loaded();
-        auto& target = home_.connections() > other.connections() + slack ? other : home_;
-        target.reserve_connection();
-        if (&target == &home_)
-            return settle_in(home_, std::move(fd), who, owner_);
-        // The descriptor is owned all the way: work that comes after the loop's end is dropped.
-        target.events().post([&target, socket = std::move(fd), who, &owner = owner_]() mutable {
-            settle_in(target, std::move(socket), who, owner);
-        });
-    }
-
-    static void settle_in(shard& target, unique_fd fd, const peer_name& who, const server& owner) {
-        target.adopt(std::make_unique<connection>(target, std::move(fd), owner.tls_,
-                                                  owner.first_protocol_(who)));
-    }
-
     // Out of descriptors: the spare one lets us take the connection off the queue and close it, instead of
     // spinning on a queue that stays ready.
     void refuse_one() {
@@ -266,6 +250,38 @@ shard& server::least_loaded() const noexcept {
         if (one->connections() < least->connections())
             least = one.get();
     return *least;
+}
+
+// `nearest` is the shard that runs here, if one does.
+bool server::take(unique_fd connected, const peer_name& who, shard* nearest) {
+    if (connections() >= shared_.limit.connections_max) {
+        refused_.add();
+        return false;
+    }
+    accepted_.add();
+    constexpr std::uint32_t slack = 16; // below it, handing over costs more than it balances
+    auto& other = least_loaded();
+    const bool stays = nearest && nearest->connections() <= other.connections() + slack;
+    auto& target = stays ? *nearest : other;
+    target.reserve_connection();
+    if (&target == nearest) {
+        settle_in(target, std::move(connected), who);
+        return true;
+    }
+    // The descriptor is owned all the way: work that comes after the loop's end is dropped.
+    target.events().post([this, &target, socket = std::move(connected), who]() mutable {
+        settle_in(target, std::move(socket), who);
+    });
+    return true;
+}
+
+void server::settle_in(shard& target, unique_fd connected, const peer_name& who) {
+    target.adopt(
+        std::make_unique<connection>(target, std::move(connected), tls_, first_protocol_(who)));
+}
+
+bool server::adopt(unique_fd connected, const peer_name& who) {
+    return take(std::move(connected), who, nullptr);
 }
 
 void server::start() {

@@ -46,6 +46,8 @@ private:
 class peer_name {
 public:
     explicit peer_name(const sockaddr_storage& address) noexcept;
+    // 127.0.0.1 without a port.
+    static peer_name loopback() noexcept;
     // "127.0.0.1" and its port; an empty text and 0 for a unix socket.
     std::string address() const;
     std::uint16_t port() const noexcept { return port_; }
@@ -75,6 +77,9 @@ public:
 
     // Makes the process ignore SIGPIPE.
     void start();
+    // Any thread, between start() and stop(): serves a connected stream socket that does not block, as if it had been
+    // accepted from `who`. False above limits::connections_max: it is closed.
+    bool adopt(unique_fd connected, const peer_name& who);
     // Any thread but a shard's: stops accepting, asks every connection to finish, waits at most limits::drain_timeout,
     // then cuts what is left and joins the threads. The second call does nothing.
     void stop();
@@ -82,6 +87,8 @@ public:
 private:
     class intake;
     shard& least_loaded() const noexcept;
+    bool take(unique_fd connected, const peer_name& who, shard* nearest);
+    void settle_in(shard& target, unique_fd connected, const peer_name& who);
 
     const environment& shared_;
     const tls_context* tls_;

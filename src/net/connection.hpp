@@ -54,6 +54,7 @@ public:
     ~connection();
 
     shard& home() const noexcept { return home_; }
+    int fd() const noexcept { return stream_.fd(); }
     bool encrypted() const noexcept { return stream_.encrypted(); }
     // Queues a frame. Ignored once the connection is closing or has ended.
     void push(shared_frame frame);

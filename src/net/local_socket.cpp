@@ -76,6 +76,14 @@ result<local_socket> local_socket::connect(const std::filesystem::path& path) {
     return made;
 }
 
+result<std::pair<local_socket, local_socket>> local_socket::pair() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+        return failure{errc::unavailable, fmt::format("cannot open a pair of sockets: {}",
+                                                      std::generic_category().message(errno))};
+    return std::pair(local_socket(ends[0]), local_socket(ends[1]));
+}
+
 local_socket local_socket::accept() const noexcept {
     return local_socket(::accept4(descriptor_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }

@@ -28,6 +28,8 @@ public:
     // that is empty or longer than an address holds (107 bytes), errc::unavailable.
     static result<local_socket> listen(const std::filesystem::path& path);
     static result<local_socket> connect(const std::filesystem::path& path);
+    // Two that are connected to each other. errc::unavailable when no descriptor is left.
+    static result<std::pair<local_socket, local_socket>> pair();
     // The next connection, or one that is not open where nobody waits.
     local_socket accept() const noexcept;
 
@@ -40,6 +42,8 @@ public:
     transfer send(std::string_view from) const noexcept;
 
     void close() noexcept;
+    // Gives the descriptor away.
+    int release() noexcept { return std::exchange(descriptor_, -1); }
     int descriptor() const noexcept { return descriptor_; }
     explicit operator bool() const noexcept { return descriptor_ >= 0; }
 

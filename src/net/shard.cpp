@@ -104,7 +104,10 @@ void shard::end_turn() {
     send_outgoing();
     for (auto* dead : dead_) {
         std::erase(rereads_, dead);
+        const int descriptor = dead->fd();
         delete dead;
+        if (burial_)
+            burial_(descriptor);
     }
     dead_.clear();
 }

@@ -6,8 +6,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "net/blocking_pool.hpp"
@@ -59,6 +61,10 @@ public:
     // Asks every connection to finish, those that come later too.
     void stop_connections();
 
+    // Called on the shard's thread with the descriptor of each connection that ended and was destroyed, its protocol
+    // with it; the descriptor may be another's already. Set before run().
+    void on_burial(std::function<void(int)> told) { burial_ = std::move(told); }
+
     // Calls `visit(connection&)` for every live connection.
     template <class F>
     void for_each_connection(F&& visit);
@@ -96,6 +102,7 @@ private:
         std::vector<std::unique_ptr<posted>> work;
     };
     std::vector<outgoing> outgoing_;
+    std::function<void(int)> burial_;
     std::atomic<std::uint32_t> count_{0};
 };
 

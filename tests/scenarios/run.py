@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""Runs the scenarios: every *_scenario.py here is a unittest module that starts the real program by itself."""
+"""Runs the scenarios: every *_scenario.py here is a unittest module that starts the real program by itself.
+
+With --folder and --pattern it runs the modules of another folder in the same way; they may import what lies here."""
 
 import argparse
 import os
@@ -27,14 +29,16 @@ class Result(unittest.TextTestResult):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", required=True, type=pathlib.Path, help="the program to start")
+    parser.add_argument("--folder", type=pathlib.Path, default=HERE, help="where the modules are")
+    parser.add_argument("--pattern", default="*_scenario.py", help="the names of their files")
     parser.add_argument("names", nargs="*", help="only scenario files whose name contains one of these words")
     options = parser.parse_args()
     if not os.access(options.binary, os.X_OK):
         sys.exit(f"{options.binary} is not a program")
     os.environ["CARILLON_BINARY"] = str(options.binary.resolve())
-    sys.path.insert(0, str(HERE))
+    sys.path[:0] = [str(options.folder.resolve()), str(HERE)]
     suite = unittest.TestSuite()
-    for file in sorted(HERE.glob("*_scenario.py")):
+    for file in sorted(options.folder.glob(options.pattern)):
         if not options.names or any(name in file.stem for name in options.names):
             suite.addTests(unittest.defaultTestLoader.loadTestsFromName(file.stem))
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result).run(suite)

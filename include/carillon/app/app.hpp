@@ -10,6 +10,7 @@
 #include <carillon/app/settings.hpp>
 #include <carillon/base/log.hpp>
 #include <carillon/base/metrics.hpp>
+#include <carillon/channels/background.hpp>
 #include <carillon/channels/channel_layer.hpp>
 #include <carillon/db/database.hpp>
 #include <carillon/db/migration.hpp>
@@ -40,6 +41,8 @@ public:
     virtual std::vector<db::migration> migrations() const { return {}; }
     // Called once, by every command that needs jobs. `shared` outlives them.
     virtual void register_jobs(job_registry&, services&) {}
+    // The consumers of hand-named channels. Called once, by `serve` and by `worker --channels`. `shared` outlives them.
+    virtual background_routes background(services&) { return {}; }
     // Called once, by `serve`. `shared` outlives the routes.
     virtual routes urls(services& shared) = 0;
 };

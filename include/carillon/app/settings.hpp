@@ -17,10 +17,21 @@ namespace carillon {
 struct settings {
     std::vector<std::string> bind{"127.0.0.1:8000"};
     std::filesystem::path data_dir{"data"};
-    std::string database; // empty: sqlite:<data-dir>/carillon.db
-    std::string channel_layer{"memory:"};
+    std::string database;                 // empty: sqlite:<data-dir>/carillon.db
+    std::string channel_layer{"memory:"}; // may hold passwords: never log it
+    std::string channel_prefix{"asgi"};
     std::uint32_t channel_capacity = 100;
+    std::vector<std::string> channel_capacities; // PATTERN=NUMBER, the first that matches counts
+    std::uint32_t channel_node_capacity = 10'000;
     std::chrono::seconds channel_expiry{60};
+    std::chrono::seconds group_expiry{86'400};
+    std::vector<std::string> channel_keys; // secret; the first encrypts, all decrypt
+    std::string channel_serializer{"msgpack"};
+    std::uint32_t channel_random_prefix = 12; // bytes
+    std::chrono::seconds channel_send_timeout{5};
+    std::uint32_t channel_unconfirmed_max = 20'000;
+    std::uint32_t channel_undelivered_max = 10'000;
+    std::uint64_t channel_message_bytes_max = 16u << 20;
     std::string broker{"embedded:"};
     std::string result_backend{"embedded:"};
     std::uint32_t workers = 2;

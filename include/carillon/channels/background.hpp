@@ -7,9 +7,11 @@
 //     };
 //     … cr::background<thumbnails>("thumbnails")
 //
+// An event of another type is dropped, counted (carillon_background_unhandled_total) and logged; so is a reserved type.
 // At most once: an event is taken from its channel before it is handled. Work that must not be lost is a job.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -75,14 +77,14 @@ background_route background(std::string channel, Arguments... arguments) {
 // The threads that read channels: `threads` for each route, each with its own source and its own consumer.
 class background_workers {
 public:
-    // errc::invalid for a malformed channel name or two routes of one channel, errc::unavailable from the layer.
-    // Everything given outlives the workers.
+    // errc::invalid for a malformed channel name, two routes of one channel or no thread; what the layer's
+    // receive_from() says; errc::unavailable when the system gives no thread. Everything given outlives the workers.
     static result<std::unique_ptr<background_workers>> start(const background_routes& served,
                                                              std::uint32_t threads,
                                                              channel_layer& layer, logger& log,
                                                              metrics& counted);
-    // Ends waiting, lets running handlers finish until the deadline. True when all did; a handler that did not is
-    // waited for by the destructor.
+    // Ends waiting, lets running handlers finish until the deadline; events that wait in their channels stay there.
+    // True when all did; a handler that did not is waited for by the destructor. Not from a handler.
     bool stop(steady_time deadline);
     ~background_workers();
 

@@ -76,7 +76,8 @@ TEST_CASE("every typed value of Celery 5.6 passes through untouched") {
     const auto& types = *test::vectors()["json_types"]["celery_5_6_3_kombu_5_6_2"].if_object();
     REQUIRE(types.size() == 7);
     for (const auto& [name, wrapped] : types) {
-        CAPTURE(name);
+        const std::string& type = name;
+        CAPTURE(type);
         const auto value_read = read(to_json(array{wrapped}));
         CHECK(parse_json(write_json(value_read)).value() == value(array{wrapped}));
     }

@@ -16,7 +16,8 @@ namespace {
 // Every header that was there is there again; new are only those that 5.2 does not write.
 void check_headers(const object& written, const object& original) {
     for (const auto& [name, content] : original) {
-        CAPTURE(name);
+        const std::string& header = name;
+        CAPTURE(header);
         REQUIRE(written.find(name));
         CHECK(*written.find(name) == content);
     }

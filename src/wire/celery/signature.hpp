@@ -24,6 +24,8 @@ struct signature {
     object extra;           // further members, kept as they came
 };
 
+// With every member: Python's workers fail a task over one that is missing. Signatures inside options and named
+// arguments are written as they are and have to be made by to_value(), too.
 value to_value(const signature& s);
 // errc::bad_request where it is no object with a name of a task, or a member has another kind. Members that are missing
 // or null are empty.

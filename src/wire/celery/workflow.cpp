@@ -19,7 +19,7 @@ std::size_t weight(const value& v) noexcept {
             bytes += weight(item);
     else if (const auto* members = v.if_object())
         for (const auto& [name, content] : *members)
-            bytes += sizeof(name) + name.size() + weight(content);
+            bytes += sizeof(std::string) + name.size() + weight(content);
     return bytes;
 }
 

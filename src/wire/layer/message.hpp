@@ -43,6 +43,7 @@ public:
     // bytes, NaN or infinities with JSON (Python writes bare words for the latter, which no other reader takes).
     static result<packed_event> pack(std::string_view type, const object& members,
                                      serializer format);
+    std::size_t size_bytes() const noexcept { return body_.size(); }
 
 private:
     friend class message_codec;

@@ -85,8 +85,9 @@ struct receiver::partial {
     std::array<std::byte, control_bytes_max> control;
 };
 
-receiver::receiver(std::uint32_t message_bytes_max, bool compressed) noexcept
-    : message_bytes_max_(message_bytes_max), compressed_(compressed) {
+receiver::receiver(std::uint32_t message_bytes_max, bool compressed, sent_by peer) noexcept
+    : message_bytes_max_(message_bytes_max), compressed_(compressed),
+      masked_(peer == sent_by::client) {
     static_assert(sizeof(receiver) <= 48, "one for each connection, idle or not");
 }
 receiver::~receiver() = default;
@@ -169,8 +170,8 @@ receiver::parsed receiver::parse_header(bytes_view seen, frame_header& header,
     header.kind = static_cast<opcode>(b[0] & 0x0f);
     if (seen.size() < 2)
         return parsed::cut;
-    if (!(b[1] & 0x80)) {
-        why = refuse(1002, "an unmasked frame");
+    if (masked_ != ((b[1] & 0x80) != 0)) {
+        why = refuse(1002, masked_ ? "an unmasked frame" : "a masked frame from a server");
         return parsed::refused;
     }
     const unsigned short_length = b[1] & 0x7f;
@@ -184,12 +185,13 @@ receiver::parsed receiver::parse_header(bytes_view seen, frame_header& header,
     header.length = extra ? 0 : short_length;
     for (std::size_t i = 0; i < extra; ++i)
         header.length = header.length << 8 | b[2 + i];
-    header.size_bytes = static_cast<std::uint8_t>(2 + extra + 4);
+    header.size_bytes = static_cast<std::uint8_t>(2 + extra + (masked_ ? 4 : 0));
     if (!sound_length(header, why))
         return parsed::refused;
     if (seen.size() < header.size_bytes)
         return parsed::cut;
-    std::memcpy(header.key.data(), b + 2 + extra, 4);
+    if (masked_)
+        std::memcpy(header.key.data(), b + 2 + extra, 4);
     return parsed::whole;
 }
 
@@ -219,8 +221,9 @@ bool receiver::sound_length(const frame_header& header, event& why) const noexce
         why = refuse(1002, "a length of more than 63 bits");
         return false;
     }
-    if ((header.size_bytes == 8 && header.length < 126) ||
-        (header.size_bytes == 14 && header.length <= 0xffff)) {
+    const int size_without_key = header.size_bytes - (masked_ ? 4 : 0);
+    if ((size_without_key == 4 && header.length < 126) ||
+        (size_without_key == 10 && header.length <= 0xffff)) {
         why = refuse(1002, "a length that is not written in its shortest form");
         return false;
     }

@@ -1,4 +1,4 @@
-// The receiving half of RFC 6455 for a server: bytes in, events out. No socket, no clock, no thread.
+// The receiving half of RFC 6455: bytes in, events out. No socket, no clock, no thread.
 //
 // Every way of cutting the same byte stream into pieces yields the same events, except that the `payload` of a
 // text or binary message is always whole. Every refusal names the close code to send. Between two messages
@@ -25,6 +25,9 @@ enum class opcode : std::uint8_t {
     pong = 10
 };
 
+// Who sends what is received: a client masks its frames, a server must not (section 5.1).
+enum class sent_by : std::uint8_t { client, server };
+
 class receiver {
 public:
     enum class what : std::uint8_t {
@@ -48,7 +51,8 @@ public:
 
     // `message_bytes_max`: larger messages are refused with 1009 as soon as the header or the inflated size tells.
     // `compressed`: whether permessage-deflate was agreed on; without it RSV1 is refused.
-    receiver(std::uint32_t message_bytes_max, bool compressed) noexcept;
+    receiver(std::uint32_t message_bytes_max, bool compressed,
+             sent_by peer = sent_by::client) noexcept;
     ~receiver();
     receiver(receiver&&) noexcept;
 
@@ -79,6 +83,7 @@ private:
     std::uint8_t header_[14]; // the beginning of a frame header that is cut
     std::uint8_t header_size_ = 0;
     bool compressed_ : 1;
+    bool masked_ : 1;            // the peer is a client
     bool delivered_ : 1 = false; // the last event's payload lies in partial_
     bool ended_ : 1 = false;     // close or refused was reported
 };

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include "wire/ws/sender.hpp"
 #include "wire/ws/test_frames.hpp"
 
 namespace carillon::wire::ws {
@@ -339,6 +340,51 @@ TEST_CASE("fragments of one byte each make a message") {
         expected += "x";
     }
     check_all_cuts({"", stream, {binary_of(expected)}});
+}
+
+TEST_CASE("a client reads a server's frames, which are not masked, however they are cut") {
+    const auto plain = [](const shared_frame& one) { return std::string(as_text(one.view())); };
+    deflater compressing;
+    const std::string long_text(70'000, 't');
+    const auto stream =
+        plain(make_text("hello")) + plain(make_frame(opcode::ping, {})) +
+        plain(make_frame(opcode::binary, as_bytes(std::string(300, 'b')))) +
+        plain(make_text(long_text)) +
+        plain(make_frame(opcode::text, compressing.compress(as_bytes(long_text), 15), true)) +
+        plain(make_close(4404, "gone"));
+    const events expected = {
+        text_of("hello"),   ping_of(""),        binary_of(std::string(300, 'b')),
+        text_of(long_text), text_of(long_text), close_of(4404, "gone")};
+    for (const std::size_t piece : {stream.size(), std::size_t{1}, std::size_t{7}}) {
+        receiver r(UINT32_MAX, true, sent_by::server);
+        inflater shared;
+        events seen_events;
+        for (std::size_t at = 0; at < stream.size(); at += piece)
+            feed(r, shared, std::string_view(stream).substr(at, piece), seen_events);
+        CHECK(seen_events == expected);
+    }
+    for (const auto& wrong : {frame(0x81, "masked"), "\x81\x7e\x00\x05hello"s}) {
+        receiver r(1000, false, sent_by::server);
+        inflater shared;
+        events seen_events;
+        feed(r, shared, wrong, seen_events);
+        CHECK(seen_events == events{refused_with(1002)});
+    }
+}
+
+TEST_CASE("what a client writes is what a server reads") {
+    const auto masked = [](const bytes& frame) { return std::string(as_text(frame)); };
+    const mask_key key = {0x37, 0xfa, 0x21, 0x3d};
+    CHECK(masked(make_masked_frame(opcode::text, as_bytes("Hello"), key)) ==
+          "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"); // RFC 6455 5.7
+    for (const std::size_t size : {0u, 125u, 126u, 65'535u, 65'536u}) {
+        const std::string payload(size, 'x');
+        check_all_cuts({"",
+                        masked(make_masked_frame(opcode::binary, as_bytes(payload), key)),
+                        {binary_of(payload)}});
+    }
+    check_all_cuts(
+        {"", masked(make_masked_close(1001, "leaving", key)), {close_of(1001, "leaving")}});
 }
 
 } // namespace carillon::wire::ws

@@ -1,0 +1,1 @@
+"""Notifications to everybody, by a consumer that blocks."""

@@ -1,0 +1,1 @@
+"""Consumers that show what arrives, for tests alone."""

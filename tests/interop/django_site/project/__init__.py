@@ -1,0 +1,1 @@
+"""The Django project that Carillon is tested against: small, real, configured by its environment."""

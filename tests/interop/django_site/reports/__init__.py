@@ -1,0 +1,1 @@
+"""Progress of a long job on every page that shows it."""

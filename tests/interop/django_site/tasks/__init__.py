@@ -1,0 +1,1 @@
+"""A list of tasks that is the same on every page."""

@@ -1,0 +1,1 @@
+"""Wards with beds, and dashboards that follow them."""

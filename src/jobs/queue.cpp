@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "jobs/awaited.hpp"
+#include "jobs/broker/open_store.hpp"
 #include "jobs/embedded_store.hpp"
 #include "jobs/queue_core.hpp"
 #include "jobs/uuid.hpp"
@@ -92,6 +93,17 @@ result<jobs::new_job> prepare(const jobs::queue_core& core, std::string_view tas
     return job;
 }
 
+result<std::shared_ptr<jobs::job_store>> open_store(const job_queue_options& options,
+                                                    const job_services& services) {
+    auto& log = services.log ? *services.log : silent_log();
+    if (!options.broker.empty())
+        return jobs::open_broker_store(options, services.registry, log, services.counters);
+    auto embedded = jobs::embedded_store::open(options, services.registry, log);
+    if (!embedded)
+        return embedded.error();
+    return std::shared_ptr<jobs::job_store>(*std::move(embedded));
+}
+
 failure no_such_job(std::string_view id) {
     return {errc::not_found, fmt::format("there is no job {}", id.substr(0, 255))};
 }
@@ -105,8 +117,7 @@ result<std::unique_ptr<job_queue>> job_queue::open(job_queue_options options,
                                                    job_services services) {
     if (options.poll_interval.count() < 1)
         return invalid("poll_interval is at least one millisecond");
-    auto store = jobs::embedded_store::open(options, services.registry,
-                                            services.log ? *services.log : silent_log());
+    auto store = open_store(options, services);
     if (!store)
         return store.error();
     auto core = std::make_shared<jobs::queue_core>(std::move(options), services, *std::move(store));

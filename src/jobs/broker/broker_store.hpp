@@ -36,8 +36,9 @@ struct broker_store_options {
     // broker's store.
     std::chrono::minutes hold_max{10};
     std::size_t held_max = 10'000;
-    std::size_t revoked_max = 50'000; // ids that are remembered as revoked
-    std::size_t sent_max = 50'000;    // jobs of this process whose records are remembered
+    std::size_t revoked_max = 50'000;        // ids that are remembered as revoked
+    std::size_t sent_max = 50'000;           // jobs of this process that are remembered
+    std::size_t reply_bytes_max = 64u << 20; // of their results, where those come as replies
     // Deliveries in hand are shown to be alive that often.
     std::chrono::milliseconds touch_interval{60'000};
     std::chrono::seconds unique_life{
@@ -110,7 +111,8 @@ public:
     std::vector<std::string> revoked() const;
     // The earliest of those that wait here for their time.
     std::vector<held_messages::waiting> scheduled(std::size_t count) const;
-    // Hears requests of remote control, on the broker's thread. Set before listen_to_control() of the broker.
+    // Hears requests of remote control, on the broker's thread. To be set before the first worker is added: a store
+    // without it follows revocations by itself.
     void hear_control(std::function<void(wire::celery::message_parts)> heard);
     broker& through() noexcept { return *broker_; }
 
@@ -135,7 +137,8 @@ private:
     struct sent_job {
         std::string id, task, queue;
         utc_time created = utc_now();
-        std::optional<wire::celery::result_record> last;
+        std::optional<wire::celery::result_record> last{};
+        std::size_t bytes = 0; // of `last`, about
     };
     struct counters {
         counter &rejoined, &unacknowledged, &repeated, &delayed, &refused;
@@ -152,6 +155,7 @@ private:
     void on_down(const failure& why) noexcept override;
     void on_delivery(delivery received) noexcept override;
     void on_control(wire::celery::message_parts request) noexcept override;
+    void obey(const wire::celery::message_parts& request);
     void on_reply(wire::celery::message_parts reply) noexcept override;
 
     // --- intake (broker_intake.cpp)
@@ -195,6 +199,7 @@ private:
     std::string route(const wire::celery::outgoing& o) const;
     // Remembers what is about to be sent, and watches its result where that comes only once.
     void remember(const wire::celery::message& m, const std::string& queue, broker::told ready);
+    std::vector<std::string> keep_reply(sent_job& sent, const wire::celery::result_record& record);
     void hear_record(const std::string& id, const wire::celery::result_record& record);
     job_record record_of(const wire::celery::result_record& r, const sent_job* sent) const;
     void open_watch(const std::string& id);
@@ -227,7 +232,8 @@ private:
     std::vector<std::string> consumed_;
     steady_time exact_until_{};
     std::vector<std::shared_ptr<sequence>> paused_;
-    std::list<sent_job> sent_; // the oldest first
+    std::list<sent_job> sent_;    // the oldest first
+    std::size_t reply_bytes_ = 0; // of their records
     std::unordered_map<std::string, std::list<sent_job>::iterator> sent_by_id_;
     struct watch {
         std::size_t waiters = 0;
@@ -239,6 +245,7 @@ private:
     std::size_t under_way_ = 0;
     steady_time heard_good_ = now(), tended_ = now();
     std::atomic<bool> closing_{false};
+    bool replies_ = false; // results come as replies, once; set by the constructor
     std::function<void(wire::celery::message_parts)> control_;
 
     std::mutex listeners_guard_; // held while listeners run

@@ -14,7 +14,9 @@
 #include "net/io_thread.hpp"
 #include "wire/celery/parts.hpp"
 
-namespace carillon::jobs::redis {
+namespace carillon::jobs {
+
+namespace redis {
 
 namespace celery = wire::celery;
 using wire::redis::command;
@@ -42,11 +44,12 @@ incoming::counters counters_of(metrics& counted) {
     const auto made = [&](const char* name, const char* help) -> counter& {
         return counted.add(metric_kind::counter, name, help);
     };
-    return {
-        made("carillon_broker_received_total", "Messages taken from the broker."),
-        made("carillon_broker_acknowledged_total", "Messages acknowledged or rejected."),
-        made("carillon_broker_redelivered_total", "Messages taken that had been delivered before."),
-        made("carillon_broker_unreadable_total", "Messages dropped since nobody can read them.")};
+    return {made("carillon_redis_broker_received_total", "Messages taken from the broker."),
+            made("carillon_redis_broker_acknowledged_total", "Messages acknowledged or rejected."),
+            made("carillon_redis_broker_redelivered_total",
+                 "Messages taken that had been delivered before."),
+            made("carillon_redis_broker_unreadable_total",
+                 "Messages dropped since nobody can read them.")};
 }
 
 class redis_broker final : public broker,
@@ -57,9 +60,9 @@ public:
                  metrics& counted)
         : options_(options), name_(where.name()), keys_(options_, where.database), log_(log),
           connections_(counted), received_(counters_of(counted)),
-          published_(counted.add(metric_kind::counter, "carillon_broker_published_total",
+          published_(counted.add(metric_kind::counter, "carillon_redis_broker_published_total",
                                  "Messages that the broker has confirmed.")),
-          restored_(counted.add(metric_kind::counter, "carillon_broker_restored_total",
+          restored_(counted.add(metric_kind::counter, "carillon_redis_broker_restored_total",
                                 "Messages put back for others, or for later.")),
           client_(std::in_place, thread_.events(), where, connection_of(options, "jobs"),
                   static_cast<net::redis::client_events&>(*this), log, connections_),
@@ -428,9 +431,15 @@ result<net::redis::address> one_server(std::string_view url) {
     return std::move(parsed->hosts.front());
 }
 
-std::unique_ptr<broker> make_broker(const broker_options& options, net::redis::address where,
-                                    logger& log, metrics& counted) {
-    return std::make_unique<redis_broker>(options, std::move(where), log, counted);
+} // namespace redis
+
+result<std::unique_ptr<broker>> open_redis_broker(const broker_options& options, logger& log,
+                                                  metrics& counted) {
+    auto where = redis::one_server(options.url);
+    if (!where)
+        return where.error();
+    return std::unique_ptr<broker>(
+        std::make_unique<redis::redis_broker>(options, *std::move(where), log, counted));
 }
 
-} // namespace carillon::jobs::redis
+} // namespace carillon::jobs

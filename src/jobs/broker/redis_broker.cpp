@@ -104,7 +104,8 @@ private:
     struct working_parts {
         working_parts(redis_broker& of, broker_events& told)
             : changes(of.context_, [this] { look_everywhere(); }), back(of.context_, of.restored_),
-              in(of.context_, changes, back, told, of.received_), keep(of.context_, changes, back),
+              in(of.context_, changes, back, told, of.received_),
+              keep(of.context_, changes, back, [this] { answers.on_up(); }),
               answers(of.context_, changes, told) {}
         void look_everywhere() {
             in.wake();
@@ -120,6 +121,14 @@ private:
 
     template <class F>
     void post(F work) {
+        thread_.events().post([this, work = std::move(work)]() mutable {
+            if (parts_) // or it ends before it was started
+                work();
+        });
+    }
+    // For what has an outcome that must be told.
+    template <class F>
+    void post_told(F work) {
         thread_.events().post(std::move(work));
     }
     result<std::string> element_of(std::string exchange, std::string routing_key,
@@ -175,16 +184,19 @@ void redis_broker::start(broker_events& events) {
 }
 
 redis_broker::~redis_broker() {
-    if (!thread_.running())
-        return;
-    farewell();
+    if (thread_.running())
+        farewell();
+    else
+        thread_.start(); // to tell what was posted
     thread_.run([this] {
         if (judge_)
             thread_.events().cancel(*judge_);
         out_.close();
-        parts_->in.stop();
-        parts_->keep.stop();
-        parts_->answers.stop();
+        if (parts_) {
+            parts_->in.stop();
+            parts_->keep.stop();
+            parts_->answers.stop();
+        }
         listener_.reset();
         client_.reset();
     });
@@ -198,7 +210,13 @@ void redis_broker::farewell() {
     thread_.run([this, gone] {
         if (!client_->up())
             return gone->set_value();
-        parts_->in.give_back([this, gone] { parts_->keep.leave([gone] { gone->set_value(); }); });
+        // One that could not give everything back stays among the holders: the others will notice.
+        parts_->in.give_back([this, gone](bool good) {
+            if (good)
+                parts_->keep.leave([gone] { gone->set_value(); });
+            else
+                gone->set_value();
+        });
     });
     if (done.wait_for(farewell_max) != std::future_status::ready)
         log_.warning("the broker did not take back what this process had not finished in time",
@@ -269,7 +287,7 @@ void redis_broker::publish_at(utc_time when, std::string queue, celery::message_
 }
 
 void redis_broker::tell_later(told done, failure why) {
-    post([done = std::move(done), why = std::move(why)] {
+    post_told([done = std::move(done), why = std::move(why)] {
         if (done)
             done(why);
     });
@@ -300,7 +318,7 @@ void redis_broker::send(std::optional<utc_time> when, std::string queue,
         if (done)
             done(outcome);
     };
-    post([this, one = std::move(one)]() mutable { out_.put(std::move(one)); });
+    post_told([this, one = std::move(one)]() mutable { out_.put(std::move(one)); });
 }
 
 void redis_broker::emit(std::string exchange, std::string routing_key,
@@ -355,7 +373,7 @@ std::string redis_broker::reply_queue() {
 
 void redis_broker::depths(std::vector<std::string> queues,
                           std::function<void(const result<std::vector<queue_depth>>&)> heard) {
-    post([this, queues = std::move(queues), heard = std::move(heard)] {
+    post_told([this, queues = std::move(queues), heard = std::move(heard)] {
         struct round {
             std::vector<queue_depth> all;
             std::size_t left;

@@ -233,8 +233,9 @@ void incoming::taken(std::uint64_t first, std::uint32_t asked, const std::vector
         items[i + 1].text = {};
         // The queue behind the one that was served last is the next one to be served first.
         if (i + 2 >= items.size() && from.size() == queues_.size())
-            std::ranges::rotate(
-                queues_, queues_.begin() + static_cast<std::ptrdiff_t>((place + 1) % from.size()));
+            std::rotate(queues_.begin(),
+                        queues_.begin() + static_cast<std::ptrdiff_t>((place + 1) % from.size()),
+                        queues_.end());
     }
     if (items.size() / 2 < asked && bytes < take_bytes_max)
         rest();

@@ -151,7 +151,8 @@ TEST_CASE("hello exchanges revoked ids and clocks, but not with itself") {
     CHECK(node.revoked.contains("theirs"));
     CHECK(node.worker.was_told("revoke theirs"));
     CHECK(asked(*by, "hello", object{{"from_node", "w@here"}}) == "null");
-    CHECK(asked(*by, "clock").starts_with(R"({"clock":50)"));
+    const auto read = celery::read_json(asked(*by, "clock")).value();
+    CHECK(read["clock"].to_int() > 500);
 }
 
 TEST_CASE(

@@ -30,6 +30,7 @@ find_library(CCTZ_LIBRARY cctz REQUIRED)
 add_library(carillon_cctz INTERFACE)
 target_include_directories(carillon_cctz SYSTEM INTERFACE ${CCTZ_INCLUDE})
 target_link_libraries(carillon_cctz INTERFACE ${CCTZ_LIBRARY})
+
 find_path(RABBITMQ_INCLUDE amqp_framing.h REQUIRED)
 find_library(RABBITMQ_LIBRARY rabbitmq REQUIRED)
 add_library(carillon_rabbitmq INTERFACE)

@@ -58,8 +58,9 @@ MAY_USE = {
 }
 
 # Headers of the C library and the compiler that any layer may use; the standard ones of C++ have no dot.
-SYSTEM = {"cxxabi.h", "dirent.h", "errno.h", "execinfo.h", "fcntl.h", "fnmatch.h", "limits.h", "poll.h", "pthread.h", "pwd.h",
-          "sched.h", "signal.h", "spawn.h", "stdlib.h", "string.h", "strings.h", "termios.h", "time.h", "unistd.h"}
+SYSTEM = {"cxxabi.h", "dirent.h", "errno.h", "execinfo.h", "fcntl.h", "fnmatch.h", "limits.h", "poll.h", "pthread.h",
+          "pwd.h", "sched.h", "signal.h", "spawn.h", "stdlib.h", "string.h", "strings.h", "termios.h", "time.h",
+          "unistd.h"}
 
 # What only a test may add: its framework, and independent clients to test against.
 TESTS_MAY_USE = ("doctest/", "boost/", "openssl/", "zlib.h", "sys/", "netinet/", "arpa/", "netdb.h", "fmt/")

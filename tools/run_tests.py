@@ -38,7 +38,7 @@ def own_tests(folder):
 
 
 def tools():
-    return own_tests("tools") + own_tests("tests/scenarios")
+    return sum((own_tests(folder) for folder in ("tools", "tests/scenarios", "tests/interop")), Outcome())
 
 
 def configured(preset):

@@ -17,8 +17,8 @@
 
 namespace carillon::channels {
 
-// Hears which groups have members in this process. Calls for one group come in the order of what happened; they are made
-// under the hub's lock and must be quick and not call back.
+// Hears which groups have members in this process. Calls for one group come in the order of what happened; they are
+// made under the hub's lock and must be quick and not call back.
 class group_watcher {
 public:
     virtual void on_first_member(std::string_view group) = 0;
@@ -47,9 +47,9 @@ public:
     // --- from any thread ---
 
     // To every member on every shard. One message per shard that has members; never runs a handler before it returns.
-    // In the order of calls for each calling thread. `credit` is released when the last shard has handed the event to its
-    // members, so that whoever reads events from elsewhere does not read faster than they are handled. Returns false when
-    // no shard has members.
+    // In the order of calls for each calling thread. `credit` is released when the last shard has handed the event to
+    // its members, so that whoever reads events from elsewhere does not read faster than they are handled. Returns
+    // false when no shard has members.
     bool publish(std::string_view group, const event& e, std::shared_ptr<void> credit = nullptr);
     // To everybody who is in any group, once each.
     void tell_everybody(const event& e);

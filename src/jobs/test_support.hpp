@@ -19,6 +19,9 @@
 #include <carillon/jobs/queue.hpp>
 #include <carillon/jobs/worker_pool.hpp>
 
+#include "jobs/embedded_store.hpp"
+#include "jobs/queue_core.hpp"
+
 namespace carillon::testing {
 
 inline steady_time soon(std::chrono::milliseconds span = std::chrono::seconds(20)) {
@@ -116,6 +119,11 @@ private:
     std::condition_variable opened_;
     bool open_ = false;
 };
+
+// What the tests of the embedded queue look at behind its interface.
+inline jobs::embedded_store& stored(job_queue& queue) {
+    return dynamic_cast<jobs::embedded_store&>(*queue.core()->store);
+}
 
 // A queue in a folder, with a layer that remembers. Tasks are added to `registry` before open().
 struct workshop {

@@ -1,7 +1,9 @@
-// io_thread: a thread with an event loop of its own, for those who talk to one server.
+// io_thread: a thread with an event loop of its own, for whoever talks to one server.
 #pragma once
 
+#include <atomic>
 #include <future>
+#include <memory>
 #include <thread>
 #include <utility>
 
@@ -25,19 +27,19 @@ public:
             thread_.join();
     }
     bool running() const noexcept { return thread_.joinable(); }
+    bool here() const noexcept { return thread_.get_id() == std::this_thread::get_id(); }
     loop& events() noexcept { return loop_; }
 
-    // Runs `work` on the thread, after all that this thread posted before, and waits for its end. From another thread,
-    // while it runs.
+    // Runs `work` on the thread, after what was posted before, and waits for its end. From another thread, while it runs.
     template <class F>
     void run(F work) {
-        std::promise<void> done;
-        auto ended = done.get_future();
-        loop_.post([&work, &done] {
+        // Shared: who waits may go on before set_value() has returned.
+        const auto done = std::make_shared<std::promise<void>>();
+        loop_.post([&work, done] {
             work();
-            done.set_value();
+            done->set_value();
         });
-        ended.wait();
+        done->get_future().wait();
     }
 
 private:

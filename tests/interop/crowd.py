@@ -4,15 +4,13 @@ Received octets are kept and read at the end; only the numbered events of stream
 
 import base64
 import os
-import re
 import select
 import socket
 import time
-from collections import Counter, defaultdict
 
+from judge import numbers_of
 from raw_websocket import PONG, frame
 
-NUMBERED = re.compile(rb'"publisher": ?"([^"]+)", ?"n": ?(\d+)')
 ALIVE_EVERY_SECONDS = 10
 ASK_EVERY_SECONDS = 0.05
 BATCH = 200
@@ -26,10 +24,7 @@ class Member:
 
     def numbers(self):
         """What came, in its order: {publisher: [n, …]}."""
-        found = defaultdict(list)
-        for publisher, number in NUMBERED.findall(self.data):
-            found[publisher.decode()].append(int(number))
-        return found
+        return numbers_of(self.data)
 
     def has(self, text):
         return text in self.data
@@ -87,7 +82,7 @@ class Crowd:
             data += got
 
     def pump(self, enough, seconds):
-        """Reads until enough() or the deadline; enough() may be slow, so it is asked at most every ASK_EVERY_SECONDS."""
+        """Reads until enough() or the deadline; enough() may be slow, so it is asked every ASK_EVERY_SECONDS."""
         deadline, asked = time.monotonic() + seconds, time.monotonic()
         while time.monotonic() < deadline:
             for number, _ in self.epoll.poll(ASK_EVERY_SECONDS, 1024):
@@ -130,10 +125,3 @@ class Crowd:
 
     def ended(self):
         return sum(member.ended for member in self.members)
-
-
-def faults(numbers, wanted):
-    """How one publisher's received numbers differ from what was sent: lost, twice, out of order."""
-    counted = Counter(numbers)
-    return {"lost": len(set(wanted) - set(counted)), "twice": sum(count - 1 for count in counted.values()),
-            "strange": len(set(counted) - set(wanted)), "out_of_order": numbers != sorted(numbers)}

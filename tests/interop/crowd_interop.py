@@ -5,8 +5,9 @@ import concurrent.futures
 import resource
 import time
 
-from crowd import Crowd, faults
+from crowd import Crowd
 from interop_case import InteropCase, event
+from judge import faults
 
 GROUPS = [f"room.{number}" for number in range(20)]
 SOCKETS_OF_GROUP = 100  # at each node

@@ -98,8 +98,12 @@ class HttpSite:
         if self.unix_socket is None:
             return socket.create_connection(("127.0.0.1", self.port), seconds)
         made = socket.socket(socket.AF_UNIX)
-        made.settimeout(seconds)
-        made.connect(str(self.unix_socket))
+        try:
+            made.settimeout(seconds)
+            made.connect(str(self.unix_socket))
+        except OSError:
+            made.close()
+            raise
         return made
 
     def request(self, method, path, body=None, headers=None, seconds=60):

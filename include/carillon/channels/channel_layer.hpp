@@ -31,8 +31,8 @@ struct channel_layer_options {
     bool pubsub_names = false;
 };
 
-// What became of an event: how many queues it was meant for (a Redis layer has one for each process with members or each
-// hand-named channel), and how many of them were full.
+// What became of an event: how many queues it was meant for (a Redis layer has one for each process with members or
+// each hand-named channel), and how many of them were full.
 struct delivery {
     std::uint32_t queues = 0;
     std::uint32_t full = 0;
@@ -67,8 +67,8 @@ public:
     virtual result<void> group_add(std::string_view group, std::string_view channel) = 0;
     virtual result<void> group_discard(std::string_view group, std::string_view channel) = 0;
 
-    // A reader of a channel that was named by hand (no '!' in its name). errc::invalid; errc::unavailable for a layer whose
-    // channels live in another process. The layer outlives it.
+    // A reader of a channel that was named by hand (no '!' in its name). errc::invalid; errc::unavailable for a layer
+    // whose channels live in another process. The layer outlives it.
     virtual result<std::unique_ptr<channel_source>> receive_from(std::string_view channel);
 
     // Whether this is the name of a group here; Redis' pubsub layer takes nearly any.

@@ -42,7 +42,9 @@ struct redis_layer_options {
     std::size_t unconfirmed_bytes_max = 64u << 20;
     // Events taken from Redis that the shards have not handed to their consumers yet. Above: core does not read on (the
     // sender's capacity decides), pubsub drops the newest and counts it.
-    std::uint32_t undelivered_events_max = 2'000;
+    // A large event counts once more for each undelivered_unit_bytes of its message.
+    std::uint32_t undelivered_events_max = 10'000;
+    static constexpr std::size_t undelivered_unit_bytes = 16 * 1024;
     // A larger message from Redis is dropped and counted.
     std::size_t message_bytes_max = 16u << 20;
 };
@@ -59,11 +61,12 @@ public:
 
     // Connects, and goes on trying. After hub::attach().
     virtual void start() = 0;
-    // Waits until Redis has confirmed what was sent so far. False at the deadline, or when something was dropped.
+    // Waits until Redis has confirmed what was sent so far. False at the deadline, or when something was given up since
+    // the last call (the server was away for too long, refused it, or never confirmed it); a full queue is no loss.
     virtual bool flush(steady_time deadline) = 0;
     // Gives up memberships and the process' own queue, waits at most `patience` for that, and ends the thread. Nothing
-    // is delivered and no callback runs after the return. The shards still exist when it is called. The second call does
-    // nothing; the destructor calls it.
+    // is delivered and no callback runs after the return. The shards still exist when it is called; not from a
+    // callback. The second call does nothing; the destructor calls it.
     virtual void stop(std::chrono::milliseconds patience = std::chrono::seconds(1)) = 0;
 };
 

@@ -51,9 +51,9 @@ TEST_CASE("20,000 publishes are confirmed and delivered in their order") {
     peer taker;
     std::promise<void> done;
     int expected = 0, out_of_order = 0;
-    taker.instead = [&](jobs::delivery got) {
+    taker.instead = [&, to = taker.at.get()](jobs::delivery got) {
         out_of_order += id_of(got.parts) != std::to_string(expected);
-        taker.at->ack(got.tag);
+        to->ack(got.tag);
         if (++expected == many)
             done.set_value();
     };

@@ -149,7 +149,8 @@ public:
     journal<int> ups;
     journal<std::string> downs;
     journal<message_parts> controls, replies;
-    std::function<void(delivery)> instead; // on the broker's thread, instead of remembering
+    // On the broker's thread, instead of remembering. It may not use `at`, which is null while the broker ends.
+    std::function<void(delivery)> instead;
     std::unique_ptr<broker> at;
 
 private:

@@ -74,8 +74,14 @@ void incoming::ack(std::uint64_t tag) {
 void incoming::reject(std::uint64_t tag, bool requeue) {
     if (!requeue)
         return ack(tag);
-    if (const auto one = spend(tag))
-        put_back({one->number}, [] {});
+    const auto one = spend(tag);
+    if (!one)
+        return;
+    ++returning_; // its place is not free before: it is to be the next one
+    put_back({one->number}, [this] {
+        --returning_;
+        wake();
+    });
 }
 
 void incoming::delay(std::uint64_t tag, utc_time until) {
@@ -347,7 +353,7 @@ void incoming::put_back(std::vector<std::uint64_t> numbers, std::function<void()
         in_.commands, unacked_keys(), std::move(names),
         [this, numbers = std::move(numbers), done = std::move(done)](result<reply> answer) {
             if (stopped_)
-                return;
+                return done();
             std::vector<remembered> all;
             if (answer)
                 for (std::size_t i = 0; i + 1 < answer->items.size(); i += 2)
@@ -394,7 +400,7 @@ void incoming::give_back(std::function<void()> done) {
 // --- names
 
 std::size_t incoming::outstanding() const noexcept {
-    return held_.size() + under_way_ + lost_.size() + reclaiming_.size();
+    return held_.size() + under_way_ + returning_ + lost_.size() + reclaiming_.size();
 }
 
 std::vector<std::string> incoming::lists() const {

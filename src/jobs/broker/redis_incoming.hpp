@@ -96,6 +96,7 @@ private:
     std::set<std::uint64_t> lost_, reclaiming_; // numbers that may be in `unacked`, without a tag
     std::vector<std::uint64_t> acks_;           // numbers to be acknowledged
     std::uint32_t under_way_ = 0;               // asked for by the take under way
+    std::uint32_t returning_ = 0;               // on their way back
     std::string trouble_;
     bool full_ = true; // the lists may hold something
     bool up_ = false, deferred_ = false, looking_ = false, stopped_ = false;

@@ -44,14 +44,20 @@ public:
     virtual void get(std::string id,
                      std::function<void(const result<std::optional<record>>&)> told) = 0;
     // Calls `heard` for the stored record, if there is one, and for each that follows, until forget(). To be called before
-    // the task is sent; `ready` is called when nothing can be missed any more, or with why not.
+    // the task is sent; `ready` is called when nothing can be missed any more, or with why not: then nothing is watched.
+    // The same record may be heard twice, after an outage; of states that follow each other quickly, the last is heard.
     virtual void watch(std::string id, std::function<void(const record&)> heard, told ready) = 0;
     virtual void forget(std::string id) = 0;
     // What the reply queue is called, for the messages that this process sends; empty where none is needed.
     virtual std::string reply_to() = 0;
 
+    // Where the replies of an rpc store arrive at its broker: what on_reply() heard. Nothing elsewhere.
+    virtual void rpc_received(wire::celery::message_parts reply) { static_cast<void>(reply); }
+
     // Chords (Redis only; elsewhere errc::unavailable): stores the count of members; adds one member's outcome and gives
-    // the members in order when it was the last one, once for all who ask; removes the keys.
+    // the members in order when it was the last one, once for all who ask. The keys stay until forget_chord(), which is
+    // to be called when the body was sent: the member that completed the chord is told so again when it runs again,
+    // since its worker may have died in between. A member that comes twice counts once, with its first outcome.
     virtual void put_chord_size(wire::celery::chord_size size, told done) = 0;
     virtual void add_chord_part(
         wire::celery::chord_part part,

@@ -57,7 +57,8 @@ void resolver::run(const std::shared_ptr<job>& what) {
     std::lock_guard lock(what->guard);
     if (what->home)
         what->home->post([what, found = std::move(found)]() mutable {
-            what->leave(); // not before its thread is out of post(): the loop may end right after this
+            // not before its thread is out of post(): the loop may end right after this
+            what->leave();
             if (what->owner)
                 what->owner->take(what->host, std::move(found));
         });

@@ -39,6 +39,12 @@ bool may_pass(errc code) noexcept {
 
 } // namespace
 
+enqueue_function enqueue_into(job_queue& queue) {
+    return [&queue](const schedule_entry& entry, enqueue_options options) {
+        return queue.enqueue(entry.task, entry.arguments, std::move(options));
+    };
+}
+
 result<std::unique_ptr<beat>> beat::make(std::vector<schedule_entry> entries,
                                          std::unique_ptr<slot_store> slots,
                                          enqueue_function enqueue, beat_options options,

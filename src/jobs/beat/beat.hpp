@@ -29,6 +29,9 @@ struct beat_options {
 using enqueue_function =
     std::function<result<std::string>(const schedule_entry& entry, enqueue_options options)>;
 
+// Into that queue, which outlives the function.
+enqueue_function enqueue_into(job_queue& queue);
+
 // Several beats over one slot_store serve each moment once. One that was missed, because no beat ran or the store or the
 // queue was away, is made up for; of several missed ones only the last. Should a beat die between adding a job and
 // noting it, or take longer than the lease over it, another adds it again with the same id: the embedded queue refuses

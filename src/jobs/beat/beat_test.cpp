@@ -260,6 +260,47 @@ TEST_CASE("what cannot be enqueued or noted now is tried again; what is refused 
             CHECK(sample.value == 1);
 }
 
+TEST_CASE(
+    "what a beat added and did not note before it died is not added again to the embedded queue") {
+    folder files;
+    testing::workshop shop(files.file("data"));
+    shop.registry.add("proj.add", [](job_context&, const job_arguments&) { return value(); });
+    auto& jobs = shop.open();
+    auto one = entry("minute", cron("* * * * *"));
+    one.arguments = array{2, 3};
+    one.options.queue = "nightly";
+    const auto start = at("2026-01-01T00:00:30Z");
+    bool away = false;
+    metrics counted;
+    const auto make = [&] {
+        return beat::make(
+                   {one}, std::make_unique<broken_store>(away, file_in(files)),
+                   [&, into = enqueue_into(jobs)](const auto& e, enqueue_options options) {
+                       auto added = into(e, std::move(options));
+                       away = true; // from here on nothing can be noted
+                       return added;
+                   },
+                   {1ms, 1s, 5s}, silent_log(), counted)
+            .value();
+    };
+    {
+        const auto first = make();
+        first->step(start);
+        first->step(start + 30s);
+    }
+    away = false;
+    const auto second = make();
+    for (const auto end = soon(); now() < end && !away;) // until the lease of the first is over
+        second->step(
+            start + 31s +
+            std::chrono::duration_cast<std::chrono::microseconds>(now().time_since_epoch() % 1s));
+    job_filter all;
+    const auto list = jobs.list(all).value();
+    REQUIRE(list.size() == 1);
+    CHECK(list[0].id == "minute@2026-01-01T00:01:00.000000Z");
+    CHECK(list[0].queue == "nightly");
+}
+
 TEST_CASE("the file of moments is shared by processes, and a lease returns what a dead beat held") {
     folder files;
     check_shared([&] { return file_in(files); });

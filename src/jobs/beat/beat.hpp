@@ -32,8 +32,8 @@ using enqueue_function =
 // Into that queue, which outlives the function.
 enqueue_function enqueue_into(job_queue& queue);
 
-// Several beats over one slot_store serve each moment once. One that was missed, because no beat ran or the store or the
-// queue was away, is made up for; of several missed ones only the last. Should a beat die between adding a job and
+// Several beats over one slot_store serve each moment once. One that was missed, because no beat ran or the store or
+// the queue was away, is made up for; of several missed ones only the last. Should a beat die between adding a job and
 // noting it, or take longer than the lease over it, another adds it again with the same id: the embedded queue refuses
 // that, a broker does not.
 class beat {

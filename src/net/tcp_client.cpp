@@ -25,7 +25,7 @@ void tcp_client::open(std::string host, std::uint16_t port, std::optional<tls_cl
         tls_.emplace(std::move(*tls));
     deadline_ = now() + timeout;
     state_ = state::looking_up;
-    if (const auto numeric = redis::numeric_address(host_, port_)) {
+    if (const auto numeric = numeric_address(host_, port_)) {
         loop_.defer([self = shared_from_this(), at = *numeric] {
             if (self->state_ == state::looking_up)
                 self->connect_to(std::vector{at});
@@ -35,7 +35,7 @@ void tcp_client::open(std::string host, std::uint16_t port, std::optional<tls_cl
     names_.find(host_, [this](auto found) { connect_to(std::move(found)); });
 }
 
-void tcp_client::connect_to(result<std::vector<redis::socket_address>> found) {
+void tcp_client::connect_to(result<std::vector<socket_address>> found) {
     if (!found)
         return lost(found.error().code, found.error().message);
     addresses_.assign(found->begin(), found->end());
@@ -54,7 +54,7 @@ void tcp_client::try_next_address() noexcept {
         });
     }
     state_ = state::connecting;
-    auto opened = redis::open_socket(to);
+    auto opened = open_socket(to);
     if (!opened)
         return address_failed(opened.error().message);
     if (tls_)

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "net/loop.hpp"
-#include "net/redis/resolver.hpp"
-#include "net/redis/socket.hpp"
+#include "net/resolver.hpp"
+#include "net/socket.hpp"
 #include "net/stream.hpp"
 #include <carillon/base/result.hpp>
 
@@ -64,7 +64,7 @@ private:
         open,
         closed,
     };
-    void connect_to(result<std::vector<redis::socket_address>> found);
+    void connect_to(result<std::vector<socket_address>> found);
     void try_next_address() noexcept;
     void address_failed(std::string why) noexcept;
     void drop_socket() noexcept;
@@ -79,12 +79,12 @@ private:
 
     loop& loop_;
     tcp_client_events* events_;
-    redis::resolver names_;
+    resolver names_;
     std::string host_;
     std::uint16_t port_ = 0;
     std::optional<tls_client_context> tls_;
     steady_time deadline_;
-    std::deque<redis::socket_address> addresses_;
+    std::deque<socket_address> addresses_;
     std::optional<loop::timer_id> address_timer_;
     std::optional<stream> stream_;
     std::string out_;

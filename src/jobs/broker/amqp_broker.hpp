@@ -8,7 +8,8 @@
 //     timeout: a job may arrive twice, as the contract of jobs allows, and none is lost. A publish that is told
 //     errc::unavailable may have arrived all the same. So may one that a full queue refused in a quorum queue;
 //   the prefetch is RabbitMQ's limit for each consumer, that is for each queue; 0 means that nothing is delivered;
-//   publish_at() and delay() use the delayed delivery of Celery 5.5 (whole seconds, rounded up; at most 2^28 - 1 of them
+//   publish_at() and delay() use the delayed delivery of Celery 5.5 (whole seconds, rounded up; at most 2^28 - 1 of
+// them
 //     at once). The property `expiration` is left out then, since it would cut the delay short: the header `expires`
 //     stays and the worker looks at it. Should delay() fail, the delivery goes back to its queue a second later;
 //   touch() does nothing: RabbitMQ keeps what is not acknowledged for as long as the connection lives;

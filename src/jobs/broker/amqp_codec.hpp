@@ -1,5 +1,5 @@
 // AMQP 0-9-1 as bytes: frames cut and written here, methods by rabbitmq-c's codec, message properties by
-// amqp_fields.hpp. Pure functions of bytes; no socket. docs/decisions/0006-amqp-input-and-output.md says why only the
+// amqp_fields.hpp. Pure functions of bytes; no socket. docs/decisions/0005-amqp-input-and-output.md says why only the
 // codec of rabbitmq-c is used.
 #pragma once
 

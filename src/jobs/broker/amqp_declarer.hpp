@@ -51,8 +51,8 @@ public:
     declarer(const declarer&) = delete;
 
     void open() { through_.open_channel(channel_, *this); }
-    // All steps in order; runs follow one another. `done` hears the first failure of a step that was not optional. After
-    // a loss of the connection nothing is told.
+    // All steps in order; runs follow one another. `done` hears the first failure of a step that was not optional.
+    // After a loss of the connection nothing is told.
     void run(std::vector<step> steps, told done);
 
 private:

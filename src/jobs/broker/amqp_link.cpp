@@ -91,8 +91,8 @@ void link::lost(const failure& why) {
         return;
     pair_->receiving.abandon();
     pair_->publishing.abandon();
-    publisher_.detach();
-    receiver_.detach();
+    publisher_.leave();
+    receiver_.leave();
     // one of them is still in its own call
     loop_.defer([gone = std::shared_ptr<pair>(std::move(pair_))] { static_cast<void>(gone); });
     const bool was_up = std::exchange(up_, false);

@@ -77,7 +77,7 @@ void publisher::attach(connection& through, declarer& declares) {
     pump();
 }
 
-void publisher::detach() noexcept {
+void publisher::leave() noexcept {
     through_ = nullptr;
     declares_ = nullptr;
     ++attachment_;

@@ -64,7 +64,7 @@ public:
 
     // From now on through these; both outlive the attachment.
     void attach(connection& through, declarer& declares);
-    void detach() noexcept;
+    void leave() noexcept;
     // While anybody holds it back, nothing leaves: what is declared just now comes first.
     void hold_back() noexcept { ++held_back_; }
     void let_go();

@@ -39,7 +39,7 @@ void receiver::attach(connection& through, declarer& declares) {
     restart_tasks();
 }
 
-void receiver::detach() noexcept {
+void receiver::leave() noexcept {
     through_ = nullptr;
     declares_ = nullptr;
     ++version_;

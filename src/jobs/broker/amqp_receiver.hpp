@@ -44,7 +44,7 @@ public:
 
     // Declares what was asked for and consumes it; the owner hears when that is done. Both outlive the attachment.
     void attach(connection& through, declarer& declares);
-    void detach() noexcept;  // every tag is void
+    void leave() noexcept;   // every tag is void
     void begin_delivering(); // what came since attach() and what comes from now on
 
     void ack(std::uint64_t tag);

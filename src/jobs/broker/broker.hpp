@@ -92,7 +92,8 @@ public:
                       wire::celery::message_parts parts) = 0;
 
     // --- receiving
-    // At most `prefetch` messages are delivered and not acknowledged. Calling it again changes either.
+    // At most `prefetch` messages are delivered and not acknowledged (RabbitMQ: of each queue). Calling it again
+    // changes either. Without queues or with 0 nothing is delivered.
     virtual void consume(std::vector<std::string> queues, std::uint32_t prefetch) = 0;
     virtual void ack(std::uint64_t tag) = 0;
     virtual void reject(std::uint64_t tag, bool requeue) = 0;

@@ -231,13 +231,7 @@ result<std::optional<job_record>> broker_store::request_cancel(std::string_view 
         return before.error();
     if (*before && is_final((*before)->state))
         return before;
-    celery::control_request request;
-    request.method = "revoke";
-    request.arguments.append("task_id", id);
-    request.arguments.append("terminate", true);
-    request.arguments.append("signal", "SIGTERM");
-    broker_->emit(std::string(celery::pidbox_exchange), {}, celery::encode_request(request));
-    revoke({id}, true);
+    // The record first: what a worker writes about the end that it makes of the job comes after it.
     celery::result_record record;
     record.task_id = id;
     record.status = celery::state::revoked;
@@ -247,6 +241,13 @@ result<std::optional<job_record>> broker_store::request_cancel(std::string_view 
     results_->put(std::move(record), {}, {}, stored.teller());
     if (auto done = stored.wait(); !done)
         return done.error();
+    celery::control_request request;
+    request.method = "revoke";
+    request.arguments.append("task_id", id);
+    request.arguments.append("terminate", true);
+    request.arguments.append("signal", "SIGTERM");
+    broker_->emit(std::string(celery::pidbox_exchange), {}, celery::encode_request(request));
+    revoke({id}, true);
     if (!*before) {
         job_record unknown;
         unknown.id = id;

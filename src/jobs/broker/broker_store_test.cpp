@@ -225,10 +225,13 @@ TEST_CASE("a message whose time is near waits here, one whose time is far waits 
     const auto begun = utc_now();
     enqueue_options far, near;
     far.countdown = std::chrono::hours(24 * 30);
-    near.countdown = milliseconds(300);
+    near.countdown = milliseconds(600);
     queue.enqueue("later", {}, far).value();
     CHECK(here.server->delayed.size() == 1); // by the sender
     const auto id = queue.enqueue("later", {}, near).value();
+    const auto limit = soon();
+    while (here.store->scheduled(1).empty() && now() < limit)
+        std::this_thread::yield();
     celery::message foreign; // Celery's senders put everything into the queue
     foreign.task = "later";
     for (int i = 0; i < 4; ++i) {
@@ -237,13 +240,13 @@ TEST_CASE("a message whose time is near waits here, one whose time is far waits 
                       std::chrono::minutes(5);
         here.put(foreign);
     }
-    here.broker->reconnect(); // looks at the queue
-    REQUIRE(here.server->wait([](const auto& s) { return s.delayed.size() >= 3; }));
+    // The near one and the first of the foreign ones are held, which is all that may be.
+    REQUIRE(here.server->wait([](const auto& s) { return s.delayed.size() == 4; }));
     CHECK(queue.wait(id, soon()).value().state == job_state::completed);
-    CHECK(utc_now() - begun >= milliseconds(300));
+    CHECK(utc_now() - begun >= milliseconds(600));
     CHECK(runs == 1);
-    CHECK(here.metric("carillon_jobs_put_off_total") >= 2);
-    CHECK(here.store->scheduled(10).size() == 2);
+    CHECK(here.metric("carillon_jobs_put_off_total") == 3);
+    CHECK(here.store->scheduled(10).size() == 1);
     CHECK(here.store->next_eta().value() == begun + std::chrono::minutes(5));
 }
 
@@ -314,6 +317,7 @@ TEST_CASE("a run that outlives its connection is joined to its redelivered messa
     REQUIRE(running.pass());
     here.broker->lose_connection();
     here.broker->reconnect();
+    here.broker->settle(); // what waited has been delivered
     REQUIRE(here.server->wait([](const auto& s) { return s.unacknowledged.size() == 1; }));
     here.store->tend(1).value(); // the keeper's next look
     CHECK(here.metric("carillon_jobs_rejoined_total") == 1);
@@ -602,7 +606,7 @@ TEST_CASE("what a worker took ahead and cannot run goes to another one") {
 TEST_CASE("deliveries in hand are touched, and a worker that is deaf too long says so") {
     station here;
     here.options.touch_interval = milliseconds(20);
-    here.options.deaf_after = milliseconds(100);
+    here.options.deaf_after = milliseconds(1'000);
     testing::gate finish;
     here.registry.add("long", [&](job_context&, const job_arguments&) -> value {
         finish.pass();

@@ -78,6 +78,7 @@ struct loopback_server {
     std::vector<std::uint32_t> prefetches;
     std::uint64_t last_tag = 0, acks = 0, rejects = 0, requeues = 0, published = 0;
     bool refuses = false; // every publish fails as if the broker were away
+    std::map<const void*, std::function<void()>> brokers; // how each is told to look again
 
     // True when the server satisfies `enough` before the deadline.
     template <class Condition>
@@ -88,14 +89,29 @@ struct loopback_server {
     void put(queued_message m) {
         std::lock_guard lock(guard);
         waiting.push_back(std::move(m));
+        tell();
+    }
+    // With the guard held.
+    void tell() {
+        changed.notify_all();
+        for (const auto& [each, look] : brokers)
+            look();
     }
 };
 
 class loopback_broker final : public jobs::broker {
 public:
-    explicit loopback_broker(std::shared_ptr<loopback_server> server)
-        : server_(std::move(server)) {}
-    ~loopback_broker() override { errands_.stop(); }
+    explicit loopback_broker(std::shared_ptr<loopback_server> server) : server_(std::move(server)) {
+        std::lock_guard lock(server_->guard);
+        server_->brokers[this] = [this] { errands_.post([this] { deliver(); }); };
+    }
+    ~loopback_broker() override {
+        {
+            std::lock_guard lock(server_->guard);
+            server_->brokers.erase(this);
+        }
+        errands_.stop();
+    }
 
     void start(jobs::broker_events& events) override {
         events_ = &events;
@@ -116,9 +132,8 @@ public:
                     ++server_->published;
                     server_->waiting.push_back(m);
                 }
-                server_->changed.notify_all();
+                server_->tell();
             }
-            deliver();
             done(m.queue.empty() ? result<void>(failure{errc::unavailable, "the broker is away"})
                                  : result<void>());
         });
@@ -130,7 +145,7 @@ public:
             {
                 std::lock_guard lock(server_->guard);
                 server_->delayed.emplace_back(when, m);
-                server_->changed.notify_all();
+                server_->tell();
             }
             done({});
         });
@@ -140,7 +155,7 @@ public:
             {
                 std::lock_guard lock(server_->guard);
                 server_->emitted.emplace_back(exchange, parts);
-                server_->changed.notify_all();
+                server_->tell();
             }
             if (exchange.empty())
                 events_->on_reply(parts);
@@ -176,9 +191,8 @@ public:
                 std::lock_guard lock(server_->guard);
                 auto held = server_->unacknowledged.extract(tag);
                 server_->delayed.emplace_back(until, std::move(held.mapped()));
-                server_->changed.notify_all();
+                server_->tell();
             }
-            deliver();
         });
     }
     void touch(std::vector<std::uint64_t> tags) override {
@@ -224,7 +238,7 @@ public:
                 server_->waiting.push_front(std::move(held.mapped()));
             }
             mine_.clear();
-            server_->changed.notify_all();
+            server_->tell();
         });
     }
     void reconnect() {
@@ -264,9 +278,8 @@ private:
                 held.mapped().redelivered = true;
                 server_->waiting.push_front(std::move(held.mapped()));
             }
-            server_->changed.notify_all();
+            server_->tell();
         }
-        deliver();
     }
     void deliver() {
         if (!up_)
@@ -316,6 +329,9 @@ struct loopback_records {
     std::map<std::string, std::map<double, std::string>> chord_parts;
     std::map<std::string, std::string> unique;
     int refusals = 0; // so many puts fail
+    // Whoever watches an id, in any of the stores.
+    using hearer = std::function<void(const wire::celery::result_record&)>;
+    std::map<std::pair<const void*, std::string>, hearer> watches;
 
     template <class Condition>
     bool wait(Condition enough, std::chrono::seconds span = std::chrono::seconds(20)) {
@@ -339,14 +355,19 @@ class loopback_results final : public jobs::result_store {
 public:
     loopback_results(std::shared_ptr<loopback_records> records, std::string reply_to = {})
         : records_(std::move(records)), reply_to_(std::move(reply_to)) {}
-    ~loopback_results() override { errands_.stop(); }
+    ~loopback_results() override {
+        {
+            std::lock_guard lock(records_->guard);
+            std::erase_if(records_->watches,
+                          [&](const auto& each) { return each.first.first == this; });
+        }
+        errands_.stop();
+    }
 
     void put(record what, std::string, std::string, told done) override {
         errands_.post([this, what = std::move(what), done = std::move(done)] {
             if (!stored(what))
                 return done(failure{errc::unavailable, "the result store is away"});
-            if (auto heard = watched(what.task_id))
-                heard(what);
             done({});
         });
     }
@@ -366,10 +387,12 @@ public:
     void watch(std::string id, std::function<void(const record&)> heard, told ready) override {
         errands_.post(
             [this, id = std::move(id), heard = std::move(heard), ready = std::move(ready)] {
-                watches_[id] = heard;
                 std::optional<record> found;
                 {
                     std::lock_guard lock(records_->guard);
+                    records_->watches[{this, id}] = [this, heard](const record& what) {
+                        errands_.post([heard, what] { heard(what); });
+                    };
                     if (auto there = records_->of.find(id);
                         there != records_->of.end() && !there->second.empty())
                         found = there->second.back();
@@ -380,7 +403,10 @@ public:
             });
     }
     void forget(std::string id) override {
-        errands_.post([this, id = std::move(id)] { watches_.erase(id); });
+        errands_.post([this, id = std::move(id)] {
+            std::lock_guard lock(records_->guard);
+            records_->watches.erase({this, id});
+        });
     }
     std::string reply_to() override { return reply_to_; }
     void put_chord_size(wire::celery::chord_size size, told done) override {
@@ -458,16 +484,14 @@ private:
         auto& history = records_->of[what.task_id];
         if (history.empty() || history.back().status != wire::celery::state::success)
             history.push_back(what);
+        for (const auto& [who, hear] : records_->watches)
+            if (who.second == what.task_id)
+                hear(what);
         return true;
-    }
-    std::function<void(const record&)> watched(const std::string& id) {
-        auto there = watches_.find(id);
-        return there == watches_.end() ? nullptr : there->second;
     }
     const std::string name_ = "loopback";
     std::shared_ptr<loopback_records> records_;
     const std::string reply_to_;
-    std::map<std::string, std::function<void(const record&)>> watches_; // of the thread
     errand_thread errands_;
 };
 

@@ -1,5 +1,5 @@
-// A RabbitMQ node for tests: the real rabbitmq-server, on free ports of 127.0.0.1, with its own epmd, in a folder of its
-// own that is gone at the end.
+// A RabbitMQ node for tests: the real rabbitmq-server, on free ports of 127.0.0.1, with its own epmd, in a folder of
+// its own that is gone at the end.
 #pragma once
 
 #include <csignal>

@@ -1,4 +1,4 @@
-// Where a socket towards Redis leads, and how it is opened. Nothing here blocks.
+// Where an outgoing socket leads, and how it is opened. Nothing here blocks.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 #include "net/loop.hpp"
 #include <carillon/base/result.hpp>
 
-namespace carillon::net::redis {
+namespace carillon::net {
 
 struct socket_address {
     sockaddr_storage bytes{};
@@ -28,4 +28,4 @@ result<socket_address> local_address(const std::string& path);
 // segments, with keep-alive. errc::unavailable when it fails at once.
 result<unique_fd> open_socket(const socket_address& to);
 
-} // namespace carillon::net::redis
+} // namespace carillon::net

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "net/loop.hpp"
-#include "net/redis/socket.hpp"
+#include "net/socket.hpp"
 #include <carillon/base/result.hpp>
 
-namespace carillon::net::redis {
+namespace carillon::net {
 
 // Used on the loop's thread; destroyed before the loop.
 class resolver {
@@ -40,4 +40,4 @@ private:
     told waiting_;
 };
 
-} // namespace carillon::net::redis
+} // namespace carillon::net

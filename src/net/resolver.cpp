@@ -1,4 +1,4 @@
-#include "net/redis/resolver.hpp"
+#include "net/resolver.hpp"
 
 #include <cstring>
 #include <mutex>
@@ -8,7 +8,7 @@
 
 #include <netdb.h>
 
-namespace carillon::net::redis {
+namespace carillon::net {
 
 // Shared by the resolver and the thread; the thread touches nothing else.
 struct resolver::job {
@@ -93,4 +93,4 @@ void resolver::take(const std::string& host, result<std::vector<socket_address>>
         std::exchange(waiting_, nullptr)(std::move(found));
 }
 
-} // namespace carillon::net::redis
+} // namespace carillon::net

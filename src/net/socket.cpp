@@ -1,4 +1,4 @@
-#include "net/redis/socket.hpp"
+#include "net/socket.hpp"
 
 #include <cerrno>
 #include <cstring>
@@ -8,7 +8,7 @@
 #include <netinet/tcp.h>
 #include <sys/un.h>
 
-namespace carillon::net::redis {
+namespace carillon::net {
 
 namespace {
 
@@ -76,4 +76,4 @@ result<unique_fd> open_socket(const socket_address& to) {
     return opened;
 }
 
-} // namespace carillon::net::redis
+} // namespace carillon::net

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "jobs/awaited.hpp"
+#include "jobs/broker/open_store.hpp"
 #include "jobs/embedded_store.hpp"
 #include "jobs/queue_core.hpp"
 #include "jobs/uuid.hpp"
@@ -105,12 +106,22 @@ result<std::unique_ptr<job_queue>> job_queue::open(job_queue_options options,
                                                    job_services services) {
     if (options.poll_interval.count() < 1)
         return invalid("poll_interval is at least one millisecond");
-    auto store = jobs::embedded_store::open(options, services.registry,
-                                            services.log ? *services.log : silent_log());
-    if (!store)
-        return store.error();
-    auto core = std::make_shared<jobs::queue_core>(std::move(options), services, *std::move(store));
-    return over(std::move(core));
+    std::shared_ptr<jobs::job_store> store;
+    if (options.broker.empty()) {
+        auto opened = jobs::embedded_store::open(options, services.registry,
+                                                 services.log ? *services.log : silent_log());
+        if (!opened)
+            return opened.error();
+        store = *std::move(opened);
+    } else {
+        if (options.visibility_timeout.count() < 1)
+            return invalid("visibility_timeout is at least one second");
+        auto opened = jobs::open_broker_store(options, services);
+        if (!opened)
+            return opened.error();
+        store = *std::move(opened);
+    }
+    return over(std::make_shared<jobs::queue_core>(std::move(options), services, std::move(store)));
 }
 
 std::unique_ptr<job_queue> job_queue::over(std::shared_ptr<jobs::queue_core> core) {

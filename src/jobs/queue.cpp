@@ -93,17 +93,6 @@ result<jobs::new_job> prepare(const jobs::queue_core& core, std::string_view tas
     return job;
 }
 
-result<std::shared_ptr<jobs::job_store>> open_store(const job_queue_options& options,
-                                                    const job_services& services) {
-    auto& log = services.log ? *services.log : silent_log();
-    if (!options.broker.empty())
-        return jobs::open_broker_store(options, services.registry, log, services.counters);
-    auto embedded = jobs::embedded_store::open(options, services.registry, log);
-    if (!embedded)
-        return embedded.error();
-    return std::shared_ptr<jobs::job_store>(*std::move(embedded));
-}
-
 failure no_such_job(std::string_view id) {
     return {errc::not_found, fmt::format("there is no job {}", id.substr(0, 255))};
 }
@@ -117,11 +106,22 @@ result<std::unique_ptr<job_queue>> job_queue::open(job_queue_options options,
                                                    job_services services) {
     if (options.poll_interval.count() < 1)
         return invalid("poll_interval is at least one millisecond");
-    auto store = open_store(options, services);
-    if (!store)
-        return store.error();
-    auto core = std::make_shared<jobs::queue_core>(std::move(options), services, *std::move(store));
-    return over(std::move(core));
+    std::shared_ptr<jobs::job_store> store;
+    if (options.broker.empty()) {
+        auto opened = jobs::embedded_store::open(options, services.registry,
+                                                 services.log ? *services.log : silent_log());
+        if (!opened)
+            return opened.error();
+        store = *std::move(opened);
+    } else {
+        if (options.visibility_timeout.count() < 1)
+            return invalid("visibility_timeout is at least one second");
+        auto opened = jobs::open_broker_store(options, services);
+        if (!opened)
+            return opened.error();
+        store = *std::move(opened);
+    }
+    return over(std::make_shared<jobs::queue_core>(std::move(options), services, std::move(store)));
 }
 
 std::unique_ptr<job_queue> job_queue::over(std::shared_ptr<jobs::queue_core> core) {

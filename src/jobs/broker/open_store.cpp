@@ -1,69 +1,55 @@
 #include "jobs/broker/open_store.hpp"
 
 #include <algorithm>
-
-#include "jobs/broker/broker_store.hpp"
+#include <optional>
 
 namespace carillon::jobs {
 
 namespace {
 
-constexpr std::chrono::milliseconds touch_at_most{60'000};
+constexpr int touches_per_timeout = 4;
 
-// A store together with counters that nobody else brought.
-struct counted_store {
-    metrics own;
-    std::unique_ptr<broker_store> store;
+// The store, and the counters that it needs where the application brought none.
+struct home {
+    std::unique_ptr<metrics> own_counters;
+    std::optional<broker_store> store;
 };
-
-broker_options broker_options_of(const job_queue_options& o) {
-    broker_options b;
-    b.url = o.broker;
-    b.visibility_timeout = o.visibility_timeout;
-    b.keyprefix = o.keyprefix;
-    return b;
-}
-
-result_options result_options_of(const job_queue_options& o) {
-    result_options r;
-    r.url = results_for(o);
-    r.expires = o.results_expire;
-    r.keyprefix = o.keyprefix;
-    // What a worker may store, with room for the rest of the record.
-    r.result_bytes_max = std::max(r.result_bytes_max, o.result_bytes_max * 2);
-    return r;
-}
 
 } // namespace
 
-std::string results_for(const job_queue_options& options) {
-    if (!options.results.empty())
-        return options.results;
-    const bool amqp = options.broker.starts_with("amqp") || options.broker.starts_with("pyamqp");
-    return amqp ? "rpc://" : options.broker;
+std::string usual_results(std::string_view broker_url) {
+    const bool redis = broker_url.starts_with("redis") || broker_url.starts_with("unix");
+    return redis ? std::string(broker_url) : "rpc://";
 }
 
-result<std::shared_ptr<job_store>> open_broker_store(const job_queue_options& options,
-                                                     const job_registry& registry, logger& log,
-                                                     metrics* counted) {
-    if (options.visibility_timeout < std::chrono::seconds(1))
-        return failure{errc::invalid, "the visibility timeout is at least one second"};
-    auto made = std::make_shared<counted_store>();
-    auto& counts = counted ? *counted : made->own;
-    auto through = open_broker(broker_options_of(options), log, counts);
+result<std::shared_ptr<broker_store>> open_broker_store(const job_queue_options& options,
+                                                        const job_services& services) {
+    auto made = std::make_shared<home>();
+    if (!services.counters)
+        made->own_counters = std::make_unique<metrics>();
+    auto& counters = services.counters ? *services.counters : *made->own_counters;
+    auto& log = services.log ? *services.log : silent_log();
+    broker_options where;
+    where.url = options.broker;
+    where.visibility_timeout = options.visibility_timeout;
+    where.keyprefix = options.keyprefix;
+    auto through = open_broker(where, log, counters);
     if (!through)
         return through.error();
-    auto results = open_results(result_options_of(options), through->get(), log, counts);
+    result_options kept;
+    kept.url = options.results.empty() ? usual_results(options.broker) : options.results;
+    kept.expires = options.results_expire;
+    kept.keyprefix = options.keyprefix;
+    auto results = open_results(kept, through->get(), log, counters);
     if (!results)
         return results.error();
-    broker_store_options with;
-    with.message_bytes_max = options.message_bytes_max;
-    // Several times before anybody could take a delivery for abandoned.
-    with.touch_interval = std::min<std::chrono::milliseconds>(
-        touch_at_most, std::chrono::milliseconds(options.visibility_timeout) / 5);
-    made->store = std::make_unique<broker_store>(with, *std::move(through), *std::move(results),
-                                                 registry, log, counts);
-    return std::shared_ptr<job_store>(made, made->store.get());
+    broker_store_options of_store;
+    of_store.message_bytes_max = options.message_bytes_max;
+    of_store.touch_interval = std::min<std::chrono::milliseconds>(
+        of_store.touch_interval, options.visibility_timeout / touches_per_timeout);
+    made->store.emplace(of_store, *std::move(through), *std::move(results), services.registry, log,
+                        counters);
+    return std::shared_ptr<broker_store>(made, &*made->store);
 }
 
 } // namespace carillon::jobs

@@ -1,22 +1,20 @@
-// The job store that the URLs of a queue's options name.
+// The store of a queue that is in a message broker, from the options of the queue.
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
 
-#include "jobs/job_store.hpp"
-#include <carillon/base/log.hpp>
-#include <carillon/base/metrics.hpp>
-#include <carillon/jobs/registry.hpp>
+#include "jobs/broker/broker_store.hpp"
+#include <carillon/jobs/queue.hpp>
 
 namespace carillon::jobs {
 
-// Of a queue with a broker. errc::invalid for a URL that is malformed, or results that the broker cannot carry. Does not
-// wait for the broker. The registry and the log outlive the store, the counters too, unless they are null.
-result<std::shared_ptr<job_store>> open_broker_store(const job_queue_options& options,
-                                                     const job_registry& registry, logger& log,
-                                                     metrics* counted);
+// Where results go when nobody says: the broker itself where it is Redis, else "rpc://".
+std::string usual_results(std::string_view broker_url);
 
-// What `results` stands for when it is empty.
-std::string results_for(const job_queue_options& options);
+// Starts to connect. errc::invalid for a malformed URL of the broker or of the results, without its password.
+result<std::shared_ptr<broker_store>> open_broker_store(const job_queue_options& options,
+                                                        const job_services& services);
 
 } // namespace carillon::jobs

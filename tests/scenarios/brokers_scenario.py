@@ -9,7 +9,7 @@ import unittest
 
 import rabbitmq_process
 import redis_process
-from carillon_process import CarillonProcess, free_port, wait_until
+from carillon_process import ROOT, CarillonProcess, free_port, wait_until
 from rabbitmq_process import RabbitmqProcess
 from redis_process import RedisProcess
 
@@ -141,6 +141,7 @@ class BrokerCase:
     def test_serve_runs_jobs_itself_and_is_unready_when_the_broker_stays_away(self):
         server = self.parts.enter_context(self.process("--bench"))
         self.assertEqual(self.call(server, "bench.add", 20, 22), 42)
+        self.assert_counters_are_told_of(server.request("GET", "/metrics")[2].decode())
         self.broker.stop()
         try:
             status = wait_until(lambda: self.unready(server), DEAF_SECONDS + 15, "/readyz answers 503")
@@ -151,6 +152,12 @@ class BrokerCase:
         server.wait_ready(30)
         self.assertEqual(self.call(server, "bench.add", 1, 1), 2)
         self.assertEqual(server.stop(), 0)
+
+    def assert_counters_are_told_of(self, exported):
+        page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+        mine = {"amqp": "amqp", "redis": "redis_broker"}[self.kind]
+        of_brokers = rf"carillon_(?:{mine}|control|job_events)_\w+"
+        self.assertEqual(set(re.findall(of_brokers, page)), set(re.findall(rf"(?m)^{of_brokers}", exported)))
 
     @staticmethod
     def unready(server):

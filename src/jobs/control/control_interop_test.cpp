@@ -273,10 +273,7 @@ TEST_CASE("Celery's tools and a node understand each other on Redis") {
     broker_options options;
     options.url = server.url() + "/0";
     check_all({options.url,
-               [&] {
-                   return redis::make_broker(options, redis::one_server(options.url).value(),
-                                             silent_log(), counted);
-               },
+               [&] { return open_broker(options, silent_log(), counted).value(); },
                {}});
 }
 

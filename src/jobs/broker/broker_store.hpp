@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -23,6 +24,7 @@
 #include "jobs/broker/prefetch.hpp"
 #include "jobs/broker/result_store.hpp"
 #include "jobs/broker/sequence.hpp"
+#include "jobs/control/event_sender.hpp"
 #include "jobs/job_store.hpp"
 #include "wire/celery/signature.hpp"
 #include <carillon/jobs/registry.hpp>
@@ -36,9 +38,8 @@ struct broker_store_options {
     // broker's store.
     std::chrono::minutes hold_max{10};
     std::size_t held_max = 10'000;
-    std::size_t revoked_max = 50'000;        // ids that are remembered as revoked
-    std::size_t sent_max = 50'000;           // jobs of this process that are remembered
-    std::size_t reply_bytes_max = 64u << 20; // of their results, where those come as replies
+    std::size_t revoked_max = 50'000; // ids that are remembered as revoked
+    std::size_t sent_max = 50'000;    // jobs of this process whose records are remembered
     // Deliveries in hand are shown to be alive that often.
     std::chrono::milliseconds touch_interval{60'000};
     std::chrono::seconds unique_life{
@@ -111,9 +112,14 @@ public:
     std::vector<std::string> revoked() const;
     // The earliest of those that wait here for their time.
     std::vector<held_messages::waiting> scheduled(std::size_t count) const;
-    // Hears requests of remote control, on the broker's thread. To be set before the first worker is added: a store
-    // without it follows revocations by itself.
-    void hear_control(std::function<void(wire::celery::message_parts)> heard);
+    // Whoever makes this process a node of remote control. Its functions are called on the broker's thread, quickly;
+    // `events` hears what happens to jobs, on any thread.
+    struct node_ears {
+        std::function<void(wire::celery::message_parts)> control;
+        event_sender* events = nullptr; // null: nobody
+    };
+    // Set before listen_to_control() of the broker. Once it returns the ones before are not called any more.
+    void set_ears(node_ears ears);
     broker& through() noexcept { return *broker_; }
 
 private:
@@ -127,6 +133,7 @@ private:
         std::string queue;
         bool begun = false, acknowledged = false, cancel = false, ending = false;
         steady_time since = now();
+        steady_time started{}; // its run
     };
     struct worker {
         worker_info shown;
@@ -137,8 +144,7 @@ private:
     struct sent_job {
         std::string id, task, queue;
         utc_time created = utc_now();
-        std::optional<wire::celery::result_record> last{};
-        std::size_t bytes = 0; // of `last`, about
+        std::optional<wire::celery::result_record> last;
     };
     struct counters {
         counter &rejoined, &unacknowledged, &repeated, &delayed, &refused;
@@ -148,6 +154,13 @@ private:
         for (const auto& each : calls)
             each();
     }
+    // Calls `tell` with the sender, where somebody wants to hear of jobs.
+    template <class F>
+    void tell_events(F tell) const {
+        std::shared_lock lock(ears_guard_);
+        if (ears_.events && ears_.events->task_events())
+            tell(*ears_.events);
+    }
     static std::string run_name(const wire::celery::message& m);
 
     // --- what the broker tells
@@ -155,7 +168,6 @@ private:
     void on_down(const failure& why) noexcept override;
     void on_delivery(delivery received) noexcept override;
     void on_control(wire::celery::message_parts request) noexcept override;
-    void obey(const wire::celery::message_parts& request);
     void on_reply(wire::celery::message_parts reply) noexcept override;
 
     // --- intake (broker_intake.cpp)
@@ -189,6 +201,7 @@ private:
                                           const std::vector<std::string>& members);
     sequence::verdict judge(const failure& why, const ending& e);
     void settle(const shared_ending& e, bool completed);
+    void tell_end(const ending& e) const;
     wire::celery::sending sending_now();
 
     // --- sending
@@ -199,7 +212,6 @@ private:
     std::string route(const wire::celery::outgoing& o) const;
     // Remembers what is about to be sent, and watches its result where that comes only once.
     void remember(const wire::celery::message& m, const std::string& queue, broker::told ready);
-    std::vector<std::string> keep_reply(sent_job& sent, const wire::celery::result_record& record);
     void hear_record(const std::string& id, const wire::celery::result_record& record);
     job_record record_of(const wire::celery::result_record& r, const sent_job* sent) const;
     void open_watch(const std::string& id);
@@ -232,8 +244,7 @@ private:
     std::vector<std::string> consumed_;
     steady_time exact_until_{};
     std::vector<std::shared_ptr<sequence>> paused_;
-    std::list<sent_job> sent_;    // the oldest first
-    std::size_t reply_bytes_ = 0; // of their records
+    std::list<sent_job> sent_; // the oldest first
     std::unordered_map<std::string, std::list<sent_job>::iterator> sent_by_id_;
     struct watch {
         std::size_t waiters = 0;
@@ -243,10 +254,12 @@ private:
     std::unordered_map<std::string, watch> watches_; // of those who wait
     depth depth_;
     std::size_t under_way_ = 0;
-    steady_time heard_good_ = now(), tended_ = now();
+    steady_time heard_good_ = now(), results_good_ = now(), tended_ = now();
     std::atomic<bool> closing_{false};
-    bool replies_ = false; // results come as replies, once; set by the constructor
-    std::function<void(wire::celery::message_parts)> control_;
+
+    mutable std::shared_mutex
+        ears_guard_; // held, shared, while they are called; guard_ may be held then
+    node_ears ears_;
 
     std::mutex listeners_guard_; // held while listeners run
     std::vector<std::pair<std::uint64_t, listener>> listeners_;

@@ -273,7 +273,7 @@ TEST_CASE("Celery's tools and a node understand each other on Redis") {
     broker_options options;
     options.url = server.url() + "/0";
     check_all({options.url,
-               [&] { return open_redis_broker(options, silent_log(), counted).value(); },
+               [&] { return open_broker(options, silent_log(), counted).value(); },
                {}});
 }
 

@@ -27,7 +27,8 @@ value outcome_of(const run_end& end) {
     return end.state == end_state::completed ? end.result : celery::to_value(end.exception);
 }
 
-consequences consequences_of(const run_end& end, const celery::sending& with, logger& log) {
+consequences consequences_of(const run_end& end, const std::function<celery::sending()>& with,
+                             logger& log) {
     consequences all;
     if (!end.of || end.state == end_state::retried)
         return all;
@@ -40,9 +41,9 @@ consequences consequences_of(const run_end& end, const celery::sending& with, lo
                       {{"job", m.id}, {"task", m.task}, {"error", planned.error().message}});
     };
     if (end.state == end_state::completed && (has_any(m, "callbacks") || has_any(m, "chain")))
-        take(celery::after_success(m, end.result, with));
+        take(celery::after_success(m, end.result, with()));
     if (end.state == end_state::failed && has_any(m, "errbacks"))
-        take(celery::after_failure(m, with));
+        take(celery::after_failure(m, with()));
     if (end.state != end_state::completed && has_any(m, "chain"))
         all.abandoned = celery::abandoned_steps(m);
     if (has_any(m, "chord"))

@@ -2,6 +2,7 @@
 // The same for every store; nothing here stores or sends.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -28,7 +29,9 @@ struct consequences {
 
 // None for a retried job, and for one whose message cannot be read. What is malformed in the message is logged and left
 // out: the job itself has ended.
-consequences consequences_of(const run_end& end, const wire::celery::sending& with, logger& log);
+// `with` is asked only where something is sent.
+consequences consequences_of(const run_end& end, const std::function<wire::celery::sending()>& with,
+                             logger& log);
 
 // A message that stands for a step that was never sent, with the chord whose member it was.
 wire::celery::message stand_in(const wire::celery::abandoned_step& step,

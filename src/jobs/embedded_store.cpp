@@ -349,7 +349,7 @@ void embedded_store::end_run(run_end end, std::function<void(bool held)> done) {
         texts.next_headers = std::move(encoded->headers);
     }
     auto held = std::make_shared<bool>(false);
-    auto following = consequences_of(end, workflow_.sending(), log_);
+    auto following = consequences_of(end, workflow_.sending, log_);
     group_commit::operation wanted;
     if (following.none())
         wanted.apply = [end = std::move(end), texts = std::move(texts),

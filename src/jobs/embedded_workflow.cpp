@@ -138,7 +138,7 @@ result<void> embedded_workflow::cancel_after(std::int64_t seq, const std::string
     end.of = std::make_shared<celery::message>(*std::move(of));
     end.state = end_state::cancelled;
     end.exception = celery::task_revoked("revoked");
-    return follow(consequences_of(end, with_.sending(), *with_.log),
+    return follow(consequences_of(end, with_.sending, *with_.log),
                   {*end.of, end.state, outcome_of(end), message});
 }
 

@@ -68,8 +68,7 @@ struct run_end {
     // The same for Python, where failed, cancelled or retried.
     wire::celery::exception_record exception;
     std::string traceback;
-    // Where retried: the message of the next try, with its eta.
-    std::optional<wire::celery::message> next;
+    shared_message next; // where retried: the message of the next try, with its eta
 };
 
 // Thread-safe. Every function that returns a result may block and is called on worker or pool threads; the others

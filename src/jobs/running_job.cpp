@@ -330,8 +330,9 @@ void running_job::try_again(failed_try failed, std::chrono::milliseconds delay,
     end.job = held();
     lock.unlock();
     end.state = end_state::retried;
-    end.next = wire::celery::next_try(*message_, utc_now() + delay);
-    end.next->retries = job_.retries + 1;
+    auto next = wire::celery::next_try(*message_, utc_now() + delay);
+    next.retries = job_.retries + 1;
+    end.next = std::make_shared<const wire::celery::message>(std::move(next));
     end.traceback = traceback_of(failed.exception);
     end.exception = std::move(failed.exception);
     write(std::move(end), std::move(news), std::move(settled));

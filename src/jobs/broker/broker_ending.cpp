@@ -122,7 +122,8 @@ std::deque<sequence::step> broker_store::steps_of(const shared_ending& e) {
         add_retried(e, steps);
         return steps;
     }
-    auto following = consequences_of(e->end, sending_now(), log_);
+    auto following = consequences_of(
+        e->end, [this] { return sending_now(); }, log_);
     // Callbacks before the result, so that it can name them; errbacks after it, so that they find it.
     const bool calls_first = e->end.state == end_state::completed;
     if (following.calls && calls_first) {
@@ -278,11 +279,16 @@ sequence::verdict broker_store::judge(const failure& why, const ending& e) {
 
 void broker_store::settle(const shared_ending& e, bool completed) {
     std::uint64_t tag = 0;
-    bool acknowledged = false;
+    bool acknowledged = false, wanted_again = false;
     {
         std::lock_guard lock(guard_);
-        if (auto ran = workers_.find(e->end.owner); ran != workers_.end())
-            std::erase(ran->second.endings, e->steps.lock());
+        if (auto ran = workers_.find(e->end.owner); ran != workers_.end()) {
+            auto& endings = ran->second.endings;
+            std::erase(endings, e->steps.lock());
+            wanted_again = ran->second.held_up && endings.size() < endings_max / 2;
+            if (wanted_again)
+                ran->second.held_up = false;
+        }
         auto found = out_.find(e->end.job.seq);
         if (found != out_.end()) {
             tag = found->second->tag;
@@ -306,6 +312,8 @@ void broker_store::settle(const shared_ending& e, bool completed) {
             broker_->reject(tag, !completed);
     }
     e->done(completed);
+    if (wanted_again)
+        changed();
 }
 
 void broker_store::tell_end(const ending& e) const {

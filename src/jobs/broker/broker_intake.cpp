@@ -228,7 +228,8 @@ result<std::vector<claimed_job>> broker_store::claim(std::int64_t owner,
             return failure{errc::not_found, "this worker has not been added"};
         tended_ = now();
         wake_due(calls);
-        const std::size_t enough = std::size_t{now_max} + ahead_max;
+        asks->second.held_up = asks->second.endings.size() >= endings_max;
+        const std::size_t enough = asks->second.held_up ? 0 : std::size_t{now_max} + ahead_max;
         std::deque<std::int64_t> others;
         while (taken.size() < enough && !ready_.empty()) {
             const auto seq = ready_.front();
@@ -391,7 +392,15 @@ void broker_store::give_back(std::int64_t owner, std::vector<held_job> jobs) {
             auto found = out_.find(job.seq);
             if (found == out_.end() || found->second->owner != owner)
                 continue;
-            if (found->second->tag != 0 && !found->second->acknowledged)
+            if (found->second->acknowledged)
+                calls.push_back([this, queue = found->second->queue, m = found->second->message] {
+                    publish(queue, *m, [this, m](const result<void>& outcome) {
+                        if (!outcome)
+                            log_.error("a job that was acknowledged early could not be put back",
+                                       {{"job", m->id}, {"error", outcome.error().message}});
+                    });
+                });
+            else if (found->second->tag != 0)
                 tags.push_back(found->second->tag);
             if (found->second->message)
                 orphans_.erase(found->second->message->id);

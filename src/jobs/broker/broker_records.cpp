@@ -85,6 +85,7 @@ result<std::optional<job_record>> broker_store::get(std::string_view id) {
 }
 
 void broker_store::open_watch(const std::string& id) {
+    std::lock_guard in_order(watching_guard_);
     {
         std::lock_guard lock(guard_);
         if (watches_[id].waiters++ > 0)
@@ -101,6 +102,7 @@ void broker_store::open_watch(const std::string& id) {
 }
 
 void broker_store::close_watch(const std::string& id) {
+    std::lock_guard in_order(watching_guard_);
     {
         std::lock_guard lock(guard_);
         auto found = watches_.find(id);

@@ -138,7 +138,7 @@ private:
     struct worker {
         worker_info shown;
         std::uint32_t wants = 0;
-        bool resting = false;
+        bool resting = false, held_up = false;
         std::vector<std::shared_ptr<sequence>> endings;
     };
     struct sent_job {
@@ -150,6 +150,8 @@ private:
         counter &rejoined, &unacknowledged, &repeated, &delayed, &refused;
     };
     using action = std::function<void()>;
+    // Ends of one worker that wait for the broker or the result store; with more it takes no new job.
+    static constexpr std::size_t endings_max = 2'000;
     static void make_calls(const std::vector<action>& calls) {
         for (const auto& each : calls)
             each();
@@ -252,6 +254,7 @@ private:
         std::optional<failure> refused;
     };
     std::unordered_map<std::string, watch> watches_; // of those who wait
+    std::mutex watching_guard_; // so that watch() and forget() keep their order
     depth depth_;
     std::size_t under_way_ = 0;
     steady_time heard_good_ = now(), results_good_ = now(), tended_ = now();

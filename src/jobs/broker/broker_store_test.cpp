@@ -1,6 +1,7 @@
 #include "jobs/broker/broker_store.hpp"
 
 #include <atomic>
+#include <climits>
 #include <stdexcept>
 
 #include <doctest/doctest.h>
@@ -319,7 +320,9 @@ TEST_CASE("a run that outlives its connection is joined to its redelivered messa
     here.broker->reconnect();
     here.broker->settle(); // what waited has been delivered
     REQUIRE(here.server->wait([](const auto& s) { return s.unacknowledged.size() == 1; }));
-    here.store->tend(1).value(); // the keeper's next look
+    const auto limit = soon();
+    while (here.metric("carillon_jobs_rejoined_total") < 1 && now() < limit)
+        std::this_thread::yield(); // the keeper looks at it now or is at it
     CHECK(here.metric("carillon_jobs_rejoined_total") == 1);
     finish.open();
     CHECK(queue.wait(id, soon()).value().result == value("done"));
@@ -569,6 +572,60 @@ TEST_CASE("a job that is to be acknowledged early is, before it runs") {
     CHECK_FALSE(is_final(queue.get(id).value()->state));
     finish.open();
     CHECK(queue.wait(id, soon()).value().state == job_state::completed);
+}
+
+TEST_CASE("a job that was acknowledged early goes back when its worker stops") {
+    station here;
+    job_options options;
+    options.acks_late = false;
+    testing::gate running;
+    here.registry.add(
+        "once",
+        [&](job_context& context, const job_arguments&) -> value {
+            running.open();
+            context.wait_for(std::chrono::seconds(20));
+            context.throw_if_cancelled();
+            return 1;
+        },
+        options);
+    auto& queue = here.open();
+    auto pool = here.pool(1);
+    const auto id = queue.enqueue("once", {}).value();
+    REQUIRE(running.pass());
+    CHECK(pool->stop(soon()).returned == 1);
+    REQUIRE(here.server->wait([](const auto& s) { return s.waiting.size() == 1; }));
+    CHECK(here.server->acks == 1);
+    CHECK(here.server->waiting.front().parts.headers.find("id")->to_text() == id);
+}
+
+TEST_CASE("while the result store is away a worker takes a bounded number of further jobs") {
+    station here;
+    here.registry.add("math.add", add);
+    auto& queue = here.open();
+    here.records->refusals = INT_MAX;
+    constexpr std::size_t jobs_in_all = 6'000;
+    testing::journal<bool> accepted;
+    for (std::size_t i = 0; i < jobs_in_all; ++i)
+        queue.enqueue("math.add", {array{1}}, {},
+                      [&](const auto& id) { accepted.add(id.has_value()); });
+    REQUIRE(accepted.wait_count(jobs_in_all));
+    auto pool = here.pool();
+    const auto held = [&] {
+        std::lock_guard lock(here.server->guard);
+        return here.server->unacknowledged.size();
+    };
+    const auto limit = soon(std::chrono::seconds(60));
+    while (here.store->pending() < 2'000 && now() < limit)
+        std::this_thread::sleep_for(milliseconds(5)); // the store tells nobody when it is held up
+    CHECK(here.store->pending() >= 2'000);
+    CHECK(held() < 4'500);
+    CHECK(here.store->pending() < 4'500);
+    {
+        std::lock_guard lock(here.records->guard);
+        here.records->refusals = 0;
+    }
+    REQUIRE(here.server->wait([](const auto& s) { return s.acks == jobs_in_all; },
+                              std::chrono::seconds(60)));
 }
 
 TEST_CASE("what a worker took ahead and cannot run goes to another one") {

@@ -66,7 +66,6 @@ class CeleryCase:
     """One broker for a class of tests; mixed into unittest.TestCase by Rabbitmq and Redis below."""
 
     with_python = with_carillon = True  # a worker of each for the whole class
-    sender_settings = {}
 
     @classmethod
     def setUpClass(cls):
@@ -74,7 +73,7 @@ class CeleryCase:
         cls.addClassCleanup(cls.running.close)
         cls.start_broker()
         cls.py, cls.cpp = f"{cls.__name__}.py", f"{cls.__name__}.cpp"
-        cls.app = make_app(cls.broker_url, cls.results_url, **cls.sender_settings)
+        cls.app = cls.make_sender()
         cls.running.callback(cls.forget_results)
         cls.python = PythonWorker(cls, "python", cls.py, "celery") if cls.with_python else None
         cls.carillon = CarillonWorker(cls, "carillon", cls.cpp) if cls.with_carillon else None
@@ -83,6 +82,10 @@ class CeleryCase:
             one.start()
         if cls.python:
             cls.python.wait_ready()
+
+    @classmethod
+    def make_sender(cls, **settings):
+        return make_app(cls.broker_url, cls.results_url, **settings)
 
     @classmethod
     def forget_results(cls):
@@ -174,6 +177,9 @@ class Rabbitmq(CeleryCase):
         cls.broker = shared_rabbitmq()
         cls.broker_url = cls.broker.url()
 
+    def cut_connections(self):
+        self.broker.control("close_all_connections", "cut by a test")
+
     def left(self, queue):
         """Messages that wait or are not acknowledged."""
         return self.broker.queues("messages").get(queue, {"messages": 0})["messages"]
@@ -189,6 +195,9 @@ class Redis(CeleryCase):
     def start_broker(cls):
         cls.broker = cls.running.enter_context(RedisProcess())
         cls.broker_url = cls.results_url = cls.broker.url()
+
+    def cut_connections(self):
+        self.broker.cut_connections()
 
     def left(self, queue):
         """Messages that wait, and what anybody holds."""

@@ -20,7 +20,7 @@ from redis_process import RedisProcess
 SITE = pathlib.Path(__file__).resolve().parent / "celery_site"
 sys.path.insert(0, str(SITE))
 
-from proj import make_app  # noqa: E402, pylint: disable=wrong-import-position
+from proj import make_app
 
 SOON = 15  # seconds that a job may take on a busy machine
 FINAL = ("SUCCESS", "FAILURE", "REVOKED")

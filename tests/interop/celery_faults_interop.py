@@ -1,4 +1,5 @@
-"""Workers killed and stopped in a job, connections cut, brokers restarted; Python sends. A test's number is that of its scenario."""
+"""Workers killed and stopped in a job, connections cut, brokers restarted; Python sends. A test's number is
+that of its scenario."""
 
 import signal
 import time

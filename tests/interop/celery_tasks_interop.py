@@ -1,4 +1,5 @@
-"""Jobs between Python's Celery and Carillon, both ways, over RabbitMQ and Redis. A test's number is that of its scenario."""
+"""Jobs between Python's Celery and Carillon, both ways, over RabbitMQ and Redis. A test's number is that of its
+scenario."""
 
 import time
 import unittest

@@ -140,9 +140,9 @@ std::vector<held_messages::waiting> broker_store::scheduled(std::size_t count) c
     return held_.show(count);
 }
 
-void broker_store::hear_control(std::function<void(wire::celery::message_parts)> heard) {
-    std::lock_guard lock(guard_);
-    control_ = std::move(heard);
+void broker_store::set_ears(node_ears ears) {
+    std::lock_guard lock(ears_guard_);
+    ears_ = std::move(ears);
 }
 
 result<std::vector<std::int64_t>> broker_store::cancelled_of(std::int64_t owner) {

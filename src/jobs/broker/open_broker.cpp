@@ -10,10 +10,7 @@ result<std::unique_ptr<broker>> open_broker(const broker_options& options, logge
     const auto scheme = std::string_view(options.url).substr(0, options.url.find("://"));
     if (scheme == "amqp" || scheme == "amqps" || scheme == "pyamqp")
         return open_amqp_broker(options, log, counted);
-    auto where = redis::one_server(options.url);
-    if (!where)
-        return where.error();
-    return redis::make_broker(options, *std::move(where), log, counted);
+    return open_redis_broker(options, log, counted);
 }
 
 } // namespace carillon::jobs

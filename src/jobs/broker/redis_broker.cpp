@@ -14,7 +14,9 @@
 #include "net/io_thread.hpp"
 #include "wire/celery/parts.hpp"
 
-namespace carillon::jobs::redis {
+namespace carillon::jobs {
+
+namespace redis {
 
 namespace celery = wire::celery;
 using wire::redis::command;
@@ -42,11 +44,12 @@ incoming::counters counters_of(metrics& counted) {
     const auto made = [&](const char* name, const char* help) -> counter& {
         return counted.add(metric_kind::counter, name, help);
     };
-    return {
-        made("carillon_broker_received_total", "Messages taken from the broker."),
-        made("carillon_broker_acknowledged_total", "Messages acknowledged or rejected."),
-        made("carillon_broker_redelivered_total", "Messages taken that had been delivered before."),
-        made("carillon_broker_unreadable_total", "Messages dropped since nobody can read them.")};
+    return {made("carillon_redis_broker_received_total", "Messages taken from the broker."),
+            made("carillon_redis_broker_acknowledged_total", "Messages acknowledged or rejected."),
+            made("carillon_redis_broker_redelivered_total",
+                 "Messages taken that had been delivered before."),
+            made("carillon_redis_broker_unreadable_total",
+                 "Messages dropped since nobody can read them.")};
 }
 
 class redis_broker final : public broker,
@@ -57,9 +60,9 @@ public:
                  metrics& counted)
         : options_(options), name_(where.name()), keys_(options_, where.database), log_(log),
           connections_(counted), received_(counters_of(counted)),
-          published_(counted.add(metric_kind::counter, "carillon_broker_published_total",
+          published_(counted.add(metric_kind::counter, "carillon_redis_broker_published_total",
                                  "Messages that the broker has confirmed.")),
-          restored_(counted.add(metric_kind::counter, "carillon_broker_restored_total",
+          restored_(counted.add(metric_kind::counter, "carillon_redis_broker_restored_total",
                                 "Messages put back for others, or for later.")),
           client_(std::in_place, thread_.events(), where, connection_of(options, "jobs"),
                   static_cast<net::redis::client_events&>(*this), log, connections_),
@@ -101,7 +104,8 @@ private:
     struct working_parts {
         working_parts(redis_broker& of, broker_events& told)
             : changes(of.context_, [this] { look_everywhere(); }), back(of.context_, of.restored_),
-              in(of.context_, changes, back, told, of.received_), keep(of.context_, changes, back),
+              in(of.context_, changes, back, told, of.received_),
+              keep(of.context_, changes, back, [this] { answers.on_up(); }),
               answers(of.context_, changes, told) {}
         void look_everywhere() {
             in.wake();
@@ -117,6 +121,14 @@ private:
 
     template <class F>
     void post(F work) {
+        thread_.events().post([this, work = std::move(work)]() mutable {
+            if (parts_) // or it ends before it was started
+                work();
+        });
+    }
+    // For what has an outcome that must be told.
+    template <class F>
+    void post_told(F work) {
         thread_.events().post(std::move(work));
     }
     result<std::string> element_of(std::string exchange, std::string routing_key,
@@ -172,16 +184,19 @@ void redis_broker::start(broker_events& events) {
 }
 
 redis_broker::~redis_broker() {
-    if (!thread_.running())
-        return;
-    farewell();
+    if (thread_.running())
+        farewell();
+    else
+        thread_.start(); // to tell what was posted
     thread_.run([this] {
         if (judge_)
             thread_.events().cancel(*judge_);
         out_.close();
-        parts_->in.stop();
-        parts_->keep.stop();
-        parts_->answers.stop();
+        if (parts_) {
+            parts_->in.stop();
+            parts_->keep.stop();
+            parts_->answers.stop();
+        }
         listener_.reset();
         client_.reset();
     });
@@ -195,7 +210,13 @@ void redis_broker::farewell() {
     thread_.run([this, gone] {
         if (!client_->up())
             return gone->set_value();
-        parts_->in.give_back([this, gone] { parts_->keep.leave([gone] { gone->set_value(); }); });
+        // One that could not give everything back stays among the holders: the others will notice.
+        parts_->in.give_back([this, gone](bool good) {
+            if (good)
+                parts_->keep.leave([gone] { gone->set_value(); });
+            else
+                gone->set_value();
+        });
     });
     if (done.wait_for(farewell_max) != std::future_status::ready)
         log_.warning("the broker did not take back what this process had not finished in time",
@@ -266,7 +287,7 @@ void redis_broker::publish_at(utc_time when, std::string queue, celery::message_
 }
 
 void redis_broker::tell_later(told done, failure why) {
-    post([done = std::move(done), why = std::move(why)] {
+    post_told([done = std::move(done), why = std::move(why)] {
         if (done)
             done(why);
     });
@@ -297,7 +318,7 @@ void redis_broker::send(std::optional<utc_time> when, std::string queue,
         if (done)
             done(outcome);
     };
-    post([this, one = std::move(one)]() mutable { out_.put(std::move(one)); });
+    post_told([this, one = std::move(one)]() mutable { out_.put(std::move(one)); });
 }
 
 void redis_broker::emit(std::string exchange, std::string routing_key,
@@ -352,7 +373,7 @@ std::string redis_broker::reply_queue() {
 
 void redis_broker::depths(std::vector<std::string> queues,
                           std::function<void(const result<std::vector<queue_depth>>&)> heard) {
-    post([this, queues = std::move(queues), heard = std::move(heard)] {
+    post_told([this, queues = std::move(queues), heard = std::move(heard)] {
         struct round {
             std::vector<queue_depth> all;
             std::size_t left;
@@ -428,9 +449,15 @@ result<net::redis::address> one_server(std::string_view url) {
     return std::move(parsed->hosts.front());
 }
 
-std::unique_ptr<broker> make_broker(const broker_options& options, net::redis::address where,
-                                    logger& log, metrics& counted) {
-    return std::make_unique<redis_broker>(options, std::move(where), log, counted);
+} // namespace redis
+
+result<std::unique_ptr<broker>> open_redis_broker(const broker_options& options, logger& log,
+                                                  metrics& counted) {
+    auto where = redis::one_server(options.url);
+    if (!where)
+        return where.error();
+    return std::unique_ptr<broker>(
+        std::make_unique<redis::redis_broker>(options, *std::move(where), log, counted));
 }
 
-} // namespace carillon::jobs::redis
+} // namespace carillon::jobs

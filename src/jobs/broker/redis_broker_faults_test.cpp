@@ -295,6 +295,24 @@ TEST_CASE("publishes wait while the server is away, for their time and up to the
     CHECK(cancelled.error().code == errc::cancelled);
 }
 
+TEST_CASE("a broker that ends before it was started, or connected, tells what it was asked for") {
+    for (const bool started : {false, true}) {
+        receiver at(options_for("redis://127.0.0.1:1"));
+        if (started)
+            at.start();
+        std::promise<result<void>> told;
+        std::promise<bool> found;
+        at->consume({"celery"}, 1);
+        at->publish("celery", parts_of("t"), [&](const auto& outcome) { told.set_value(outcome); });
+        at->depths({"celery"}, [&](const auto& depths) { found.set_value(depths.has_value()); });
+        at.close();
+        const auto outcome = told.get_future().get();
+        REQUIRE_FALSE(outcome);
+        CHECK(outcome.error().code == errc::cancelled);
+        CHECK_FALSE(found.get_future().get());
+    }
+}
+
 TEST_CASE("a server without memory takes no message, says so, and gives what it has") {
     if (no_redis())
         return;

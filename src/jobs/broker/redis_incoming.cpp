@@ -77,11 +77,7 @@ void incoming::reject(std::uint64_t tag, bool requeue) {
     const auto one = spend(tag);
     if (!one)
         return;
-    ++returning_; // its place is not free before: it is to be the next one
-    put_back({one->number}, [this] {
-        --returning_;
-        wake();
-    });
+    put_back({one->number}, [this](bool) { wake(); });
 }
 
 void incoming::delay(std::uint64_t tag, utc_time until) {
@@ -237,8 +233,9 @@ void incoming::taken(std::uint64_t first, std::uint32_t asked, const std::vector
         items[i + 1].text = {};
         // The queue behind the one that was served last is the next one to be served first.
         if (i + 2 >= items.size() && from.size() == queues_.size())
-            std::ranges::rotate(
-                queues_, queues_.begin() + static_cast<std::ptrdiff_t>((place + 1) % from.size()));
+            std::rotate(queues_.begin(),
+                        queues_.begin() + static_cast<std::ptrdiff_t>((place + 1) % from.size()),
+                        queues_.end());
     }
     if (items.size() / 2 < asked && bytes < take_bytes_max)
         rest();
@@ -340,59 +337,65 @@ void incoming::take_back(std::uint64_t number, const std::string& entry) {
         return drop(number, {}, read.error().message);
     const auto wanted = std::ranges::find(queues_, read->routing_key, &source::name);
     if (wanted == queues_.end() || prefetch_ == 0)
-        return put_back({number}, [] {});
+        return put_back({number}, [](bool) {});
     auto name = wanted->name, end = wanted->entry_end;
     deliver(number, std::move(name), std::move(end), std::move(read->delivered), true);
 }
 
 // --- giving back
 
-void incoming::put_back(std::vector<std::uint64_t> numbers, std::function<void()> done) {
+// Until it is done they have places of the prefetch: what goes back to the front is to be the next one.
+void incoming::put_back(std::vector<std::uint64_t> numbers, std::function<void(bool)> done) {
+    returning_.insert(numbers.begin(), numbers.end());
     auto names = fields(numbers);
+    const auto ended = [this, numbers = std::move(numbers), done = std::move(done)](bool good) {
+        for (const auto n : numbers)
+            returning_.erase(n);
+        if (!good && !giving_back_)
+            lose(numbers);
+        done(good);
+    };
     in_.lua.reclaim.run(
-        in_.commands, unacked_keys(), std::move(names),
-        [this, numbers = std::move(numbers), done = std::move(done)](result<reply> answer) {
-            if (stopped_)
-                return done();
+        in_.commands, unacked_keys(), std::move(names), [this, ended](result<reply> answer) {
+            if (!answer || answer->is_error() || stopped_)
+                return ended(false);
             std::vector<remembered> all;
-            if (answer)
-                for (std::size_t i = 0; i + 1 < answer->items.size(); i += 2)
-                    all.push_back({std::move(answer->items[i].text), "",
-                                   std::move(answer->items[i + 1].text)});
-            if (!answer || answer->is_error()) {
-                lose(numbers);
-                return done();
-            }
-            back_.put_back(all, [this, numbers, done](const result<void>& outcome) {
-                if (!outcome && !stopped_)
-                    lose(numbers);
-                done();
-            });
+            for (std::size_t i = 0; i + 1 < answer->items.size(); i += 2)
+                all.push_back(
+                    {std::move(answer->items[i].text), "", std::move(answer->items[i + 1].text)});
+            back_.put_back(all,
+                           [ended](const result<void>& outcome) { ended(outcome.has_value()); });
         });
 }
 
 // The last first: the one that was taken first is to be in front.
-void incoming::give_back(std::function<void()> done) {
+void incoming::give_back(std::function<void(bool)> done) {
     giving_back_ = true;
     send_acks();
     std::set<std::uint64_t, std::greater<>> all(lost_.begin(), lost_.end());
     all.insert(reclaiming_.begin(), reclaiming_.end());
+    all.insert(returning_.begin(), returning_.end());
     for (const auto& [tag, one] : held_)
         all.insert(one.number);
     for (std::uint64_t n = next_number_ - under_way_; n < next_number_; ++n)
         all.insert(n);
     held_.clear();
     void_tags_.clear();
+    struct round {
+        std::size_t left;
+        bool good;
+    };
+    auto common = std::make_shared<round>(round{(all.size() + entries_max - 1) / entries_max, up_});
     if (!up_ || all.empty())
-        return done();
-    auto left = std::make_shared<std::size_t>((all.size() + entries_max - 1) / entries_max);
+        return done(up_);
     for (auto next = all.begin(); next != all.end();) {
         std::vector<std::uint64_t> some;
         while (next != all.end() && some.size() < entries_max)
             some.push_back(*next++);
-        put_back(std::move(some), [left, done] {
-            if (--*left == 0)
-                done();
+        put_back(std::move(some), [common, done](bool good) {
+            common->good = common->good && good;
+            if (--common->left == 0)
+                done(common->good);
         });
     }
 }
@@ -400,7 +403,7 @@ void incoming::give_back(std::function<void()> done) {
 // --- names
 
 std::size_t incoming::outstanding() const noexcept {
-    return held_.size() + under_way_ + returning_ + lost_.size() + reclaiming_.size();
+    return held_.size() + under_way_ + returning_.size() + lost_.size() + reclaiming_.size();
 }
 
 std::vector<std::string> incoming::lists() const {

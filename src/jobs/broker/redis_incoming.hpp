@@ -40,8 +40,9 @@ public:
     void on_down();
     // A list may hold something.
     void wake();
-    // Takes no more, and puts everything back that is not acknowledged. `done` hears when it is there.
-    void give_back(std::function<void()> done);
+    // Takes no more, and puts everything back that is not acknowledged. `done` hears when it is there, or that some
+    // of it may not be.
+    void give_back(std::function<void(bool)> done);
     void stop();
 
     bool consuming() const noexcept { return !queues_.empty() && prefetch_ > 0; }
@@ -74,7 +75,7 @@ private:
     void reclaim();
     void reclaimed(const std::vector<std::uint64_t>& asked, result<wire::redis::reply> answer);
     void take_back(std::uint64_t number, const std::string& entry);
-    void put_back(std::vector<std::uint64_t> numbers, std::function<void()> done);
+    void put_back(std::vector<std::uint64_t> numbers, std::function<void(bool)> done);
     std::optional<held> spend(std::uint64_t tag);
     std::vector<std::string> lists() const;
     std::size_t outstanding() const noexcept;
@@ -92,11 +93,10 @@ private:
     std::uint64_t next_number_ = 1, next_tag_ = 1;
     std::map<std::uint64_t, held> held_; // by tag
     std::unordered_map<std::uint64_t, std::uint64_t>
-        void_tags_;                             // to their numbers, until they are taken back
-    std::set<std::uint64_t> lost_, reclaiming_; // numbers that may be in `unacked`, without a tag
-    std::vector<std::uint64_t> acks_;           // numbers to be acknowledged
-    std::uint32_t under_way_ = 0;               // asked for by the take under way
-    std::uint32_t returning_ = 0;               // on their way back
+        void_tags_; // to their numbers, until they are taken back
+    std::set<std::uint64_t> lost_, reclaiming_, returning_; // may be in `unacked`, without a tag
+    std::vector<std::uint64_t> acks_;                       // numbers to be acknowledged
+    std::uint32_t under_way_ = 0;                           // asked for by the take under way
     std::string trouble_;
     bool full_ = true; // the lists may hold something
     bool up_ = false, deferred_ = false, looking_ = false, stopped_ = false;

@@ -81,10 +81,12 @@ void upkeep::heartbeat() {
             // After an outage the others need time to show that they live.
             if (!answer || answer->items.empty() || !up_ || now() - up_since_ < lease)
                 return;
-            if (answer->items[0].number == 1)
+            if (answer->items[0].number == 1) {
                 in_.log.warning(
                     "this process was silent for so long that its messages went to others",
                     {{"seconds", std::int64_t{lease.count()}}});
+                declared_dead_();
+            }
             for (std::size_t i = 1; i < answer->items.size(); ++i)
                 take_over(answer->items[i].text);
         });

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <utility>
 
 #include "jobs/broker/redis_restorer.hpp"
 #include "jobs/broker/redis_watch.hpp"
@@ -12,7 +13,9 @@ namespace carillon::jobs::redis {
 
 class upkeep {
 public:
-    upkeep(context& in, watch& changes, restorer& back) : in_(in), changes_(changes), back_(back) {}
+    // `declared_dead`: others have removed what this broker had declared.
+    upkeep(context& in, watch& changes, restorer& back, std::function<void()> declared_dead)
+        : in_(in), changes_(changes), back_(back), declared_dead_(std::move(declared_dead)) {}
     upkeep(const upkeep&) = delete;
     ~upkeep() { stop(); }
 
@@ -36,6 +39,7 @@ private:
     context& in_;
     watch& changes_;
     restorer& back_;
+    std::function<void()> declared_dead_;
     bool up_ = false, moving_ = false;
     steady_time up_since_, due_at_;
     std::optional<net::loop::timer_id> due_, heartbeat_, sweep_;

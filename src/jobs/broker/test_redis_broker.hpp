@@ -46,8 +46,7 @@ inline std::string id_of(const celery::message_parts& parts) {
 class receiver final : public broker_events {
 public:
     explicit receiver(broker_options options) : options_(std::move(options)) {
-        broker_ =
-            redis::make_broker(options_, redis::one_server(options_.url).value(), log, counted);
+        broker_ = open_redis_broker(options_, log, counted).value();
     }
     ~receiver() { close(); }
     void start() { broker_->start(*this); }

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "jobs/control/rate_limits.hpp"
+
 namespace carillon::jobs {
 
 namespace celery = wire::celery;
@@ -157,9 +159,8 @@ answer rate_limit(const context& c, const object& arguments) {
         return celery::error_reply("Invalid rate limit string: " + done.error().message);
     if (!done)
         return refused(done.error());
-    const auto text = rate.to_text();
-    const bool none = rate.is_null() || (rate.is_string() && text.empty()) ||
-                      (rate.is_number() && rate.to_double() == 0) || text == "0";
+    const auto read = parse_rate(rate);
+    const bool none = read && !*read;
     return ok(none ? "rate limit disabled successfully" : "new rate limit set successfully");
 }
 
@@ -174,7 +175,8 @@ answer time_limit(const context& c, const object& arguments) {
 }
 
 answer grow(const context& c, const object& arguments, int sign) {
-    const auto n = at(arguments, "n").to_int(at(arguments, "n").is_null() ? 1 : 0);
+    const auto& given = at(arguments, "n");
+    const auto n = given.is_null() ? 1 : given.to_int(-1);
     constexpr std::int64_t most = 100'000; // far beyond what the pool takes, and safe to negate
     if (n < 0 || n > most)
         return celery::error_reply("ValueError('n is no number of threads')");

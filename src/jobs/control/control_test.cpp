@@ -57,10 +57,9 @@ TEST_CASE("a node answers what operators ask about its jobs, in Celery's shapes"
     CHECK(asked(*by, "active", object{{"safe", true}})
               .find(R"x("args":"(2, 'x')","kwargs":"{'deep': True}")x") != std::string::npos);
     CHECK(asked(*by, "dump_reserved").starts_with(R"([{"id":"id-reserved")"));
-    CHECK(
-        asked(*by, "scheduled")
-            .starts_with(
-                R"([{"eta":"2026-11-20T05:42:19+00:00","priority":6,"request":{"id":"id-scheduled")"));
+    CHECK(asked(*by, "scheduled")
+              .starts_with(
+                  R"([{"eta":"2026-11-20T05:42:19+00:00","priority":6,"request":{"id":"id-sch)"));
     CHECK(asked(*by, "query_task", object{{"ids", array{"id-active", "id-reserved", "other"}}})
               .starts_with(R"({"id-active":["active",{"id":"id-active")"));
     CHECK(asked(*by, "query_task", object{{"ids", "other"}}) == "{}");
@@ -105,7 +104,8 @@ TEST_CASE("what a node is told to do reaches its worker, and the answers are Cel
     CHECK(node.worker.was_told("grow 1"));
     CHECK(node.worker.was_told("grow -2"));
     CHECK(asked(*by, "pool_grow", object{{"n", 1'000}}) == "error: too many threads");
-    CHECK(asked(*by, "pool_grow", object{{"n", "many"}}) == R"({"ok":"pool will grow"})");
+    CHECK(asked(*by, "pool_grow", object{{"n", "many"}}).starts_with("error: ValueError"));
+    CHECK(rate("proj.add", "0/m") == R"({"ok":"rate limit disabled successfully"})");
     CHECK(asked(*by, "add_consumer", object{{"queue", "q"}}) == R"({"ok":"add consumer q"})");
     CHECK(asked(*by, "cancel_consumer", object{{"queue", "q"}}) ==
           R"({"ok":"no longer consuming from q"})");
@@ -151,7 +151,8 @@ TEST_CASE("hello exchanges revoked ids and clocks, but not with itself") {
     CHECK(node.revoked.contains("theirs"));
     CHECK(node.worker.was_told("revoke theirs"));
     CHECK(asked(*by, "hello", object{{"from_node", "w@here"}}) == "null");
-    CHECK(asked(*by, "clock").starts_with(R"({"clock":50)"));
+    const auto read = celery::read_json(asked(*by, "clock")).value();
+    CHECK(read["clock"].to_int() > 500);
 }
 
 TEST_CASE(

@@ -1,4 +1,4 @@
-// The other side of remote control: asks the nodes of a broker, Carillon's and Python's alike, and collects the answers.
+// The other side of remote control: asks the nodes of a broker, of whatever language, and collects the answers.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,6 @@
 #include "jobs/control/event_sender.hpp"
 
+#include <cstdlib>
 #include <ctime>
 #include <iterator>
 #include <span>
@@ -190,6 +191,8 @@ void event_sender::run() {
 
 void event_sender::send_worker(std::string_view type) {
     auto state = state_();
+    if (::getloadavg(state.load.data(), 3) != 3)
+        state.load = {};
     state.heartbeat_s = std::chrono::duration<double>(options_.heartbeat).count();
     auto e = make(type, celery::fields_of(state));
     e.hostname = options_.node;

@@ -41,7 +41,8 @@ inline constexpr std::size_t event_text_max =
 // and sent on the sender's thread.
 class event_sender {
 public:
-    // `state` is asked on the sender's thread. Broker, clock and whatever `state` reads outlive the sender.
+    // `state` is asked on the sender's thread; interval and load of the machine are filled in. Broker, clock and
+    // whatever `state` reads outlive the sender.
     event_sender(broker& through, lamport_clock& clock,
                  std::function<wire::celery::worker_state()> state, event_options options,
                  metrics& counted);

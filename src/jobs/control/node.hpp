@@ -26,8 +26,8 @@ struct control_options {
     std::uint32_t per_second = 200;
     // Entries of a list in an answer.
     std::size_t listed_max = 10'000;
-    // A request whose time is over by more than this is not carried out: whoever asked has gone. Not shorter than clocks
-    // of nodes differ; monitors complain at 16 s.
+    // A request whose time is over by more than this is not carried out: whoever asked has gone. No shorter than
+    // clocks of nodes differ; monitors complain at 16 s.
     std::chrono::seconds late_max{16};
 };
 

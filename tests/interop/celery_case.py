@@ -22,7 +22,7 @@ sys.path.insert(0, str(SITE))
 
 from proj import make_app
 
-SOON = 15  # seconds that a job may take on a busy machine
+SOON = 10  # seconds that a job may take on a busy machine
 FINAL = ("SUCCESS", "FAILURE", "REVOKED")
 
 
@@ -82,6 +82,10 @@ class CeleryCase:
             one.start()
         if cls.python:
             cls.python.wait_ready()
+
+    def setUp(self):
+        for one in filter(None, (self.python, self.carillon)):
+            one.assert_runs()
 
     @classmethod
     def make_sender(cls, **settings):

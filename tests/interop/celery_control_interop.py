@@ -1,5 +1,5 @@
-"""Celery's own tools at workers of Carillon: inspect and control, events, mingle; and Carillon's inspect at Celery's workers.
-A test's number is that of its scenario."""
+"""Celery's own tools at workers of Carillon: inspect and control, events, mingle; and Carillon's
+inspect at Celery's workers. A test's number is that of its scenario."""
 
 import contextlib
 import re

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/commands.hpp"
+#include "app/job_settings.hpp"
 #include "app/layer_settings.hpp"
 #include "app/remote_control.hpp"
 #include <carillon/jobs/worker_pool.hpp>
@@ -129,6 +130,7 @@ int work(application& site, const settings& config, worker_arguments arguments) 
     log->info("worker ready",
               {{"name", working.name()},
                {"threads", arguments.threads},
+               {"broker", shown_broker(config)},
                {"queues", fmt::format("{}", fmt::join(arguments.queues, ","))},
                {"channels", fmt::format("{}", fmt::join(arguments.channels, ","))}});
     signals.wait();

@@ -314,13 +314,18 @@ std::size_t broker_store::pending() const {
 }
 
 result<void> broker_store::ping() {
-    const auto state = broker_->status();
+    const auto state = broker_->status(), kept = results_->status();
     std::lock_guard lock(guard_);
     if (state)
         heard_good_ = now();
     else if (now() - heard_good_ > options_.deaf_after)
         return failure{errc::unavailable, fmt::format("no job can be taken from {}: {}",
                                                       broker_->name(), state.error().message)};
+    if (kept)
+        results_good_ = now();
+    else if (now() - results_good_ > options_.deaf_after)
+        return failure{errc::unavailable, fmt::format("no result can be stored in {}: {}",
+                                                      results_->name(), kept.error().message)};
     if (!workers_.empty() && now() - tended_ > options_.deaf_after)
         return failure{errc::unavailable, "the worker does not ask for jobs any more"};
     return {};

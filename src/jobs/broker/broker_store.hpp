@@ -254,7 +254,7 @@ private:
     std::unordered_map<std::string, watch> watches_; // of those who wait
     depth depth_;
     std::size_t under_way_ = 0;
-    steady_time heard_good_ = now(), tended_ = now();
+    steady_time heard_good_ = now(), results_good_ = now(), tended_ = now();
     std::atomic<bool> closing_{false};
 
     mutable std::shared_mutex

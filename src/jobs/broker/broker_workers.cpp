@@ -176,6 +176,7 @@ void broker_store::keep_house() {
         if (consumed_.empty())
             hand_back_all(calls); // what was on its way when the last worker left
         lock.unlock();
+        const bool results_good = results_->status().has_value();
         make_calls(calls);
         for (const auto& each : again)
             each->resume();
@@ -195,6 +196,8 @@ void broker_store::keep_house() {
             });
         }
         lock.lock();
+        if (results_good)
+            results_good_ = now();
         const auto pause =
             std::min<std::chrono::milliseconds>(options_.retry_pause, options_.touch_interval);
         wake_.wait_for(lock, pause, [&] { return closing_.load(); });

@@ -88,14 +88,11 @@ class Jobs:
         self.assertEqual(self.get(heard), last.parent.id)
 
     def test_16_a_callback_gets_the_result_unless_it_is_immutable(self):
-        reply_to = self.app.thread_oid
-        plain, fixed = str(uuid.uuid4()), str(uuid.uuid4())
-        sent = self.send("bench.add", 2, 3, link=[
-            self.signature("proj.tasks.add", 10).set(task_id=plain, reply_to=reply_to),
-            self.signature("proj.tasks.add", 1, 2, immutable=True).set(task_id=fixed, reply_to=reply_to)])
-        self.assertEqual(self.get(sent), 5)
-        self.assertEqual(self.get(self.app.AsyncResult(plain)), 15)
-        self.assertEqual(self.get(self.app.AsyncResult(fixed)), 3)
+        for immutable, arguments, expected in ((False, (10,), 15), (True, (1, 2), 3)):
+            after = self.signature("proj.tasks.add", *arguments, immutable=immutable)
+            after.set(task_id=str(uuid.uuid4()), reply_to=self.app.thread_oid)
+            self.assertEqual(self.get(self.send("bench.add", 2, 3, link=after)), 5)
+            self.assertEqual(self.get(self.app.AsyncResult(after.id)), expected)
 
     def test_17_progress_of_carillon_is_seen_in_python(self):
         states = self.states(self.send("bench.progress", 5))

@@ -174,6 +174,7 @@ class Rabbitmq(CeleryCase):
     """RabbitMQ, results over rpc."""
 
     results_url = "rpc://"
+    lease_seconds = 0  # RabbitMQ sees at once that a worker is gone
 
     @classmethod
     def start_broker(cls):
@@ -193,6 +194,8 @@ class Rabbitmq(CeleryCase):
 
 class Redis(CeleryCase):
     """Redis, results there too."""
+
+    lease_seconds = 15 + 5  # after which other workers of Carillon take a silent one's jobs; and their sweep
 
     @classmethod
     def start_broker(cls):

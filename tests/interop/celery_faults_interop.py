@@ -5,13 +5,13 @@ import signal
 import time
 import unittest
 
-from celery_case import both
+from celery_case import Rabbitmq, both
 
 LONG = 4  # seconds of a job that something happens to
 
 
-class Faults:
-    """What is the same over both brokers. Every test has a queue and workers of its own."""
+class Arrangement:
+    """Every test has a queue and workers of its own."""
 
     with_python = with_carillon = False
 
@@ -25,6 +25,16 @@ class Faults:
             worker.assert_runs()
             return sent.id in str(self.app.control.inspect(destination=[worker.node], timeout=1, limit=1).active())
         self.until(active, f"{sent.id} runs", 20)
+
+    def assert_new_sender_is_answered(self, queue):
+        """The test's own sender may have lost its connections, too."""
+        sender = self.make_sender()
+        self.addCleanup(sender.close)
+        self.assertEqual(self.get(sender.signature("bench.add", args=(2, 3), queue=queue).apply_async()), 5)
+
+
+class Faults(Arrangement):
+    """What is the same over both brokers."""
 
     def test_24_a_job_of_a_killed_worker_runs_again(self):
         queue = self.queue()
@@ -51,17 +61,6 @@ class Faults:
         self.assertEqual([self.get(one) for one in others], [3, 4, 5])
         self.until_settled(queue)
 
-    def test_26_a_worker_that_is_told_to_quit_gives_its_job_back(self):
-        queue = self.queue()
-        worker = self.carillon_worker(queue)
-        sent = self.send("bench.sleep", LONG, queue=queue)
-        self.until_runs(worker, sent)
-        worker.child.send_signal(signal.SIGQUIT)
-        worker.child.wait(LONG + 20)
-        self.carillon_worker(queue)
-        self.get(sent, LONG + 15)
-        self.until_settled(queue)
-
     def test_27_connections_are_cut_in_a_job(self):
         queue = self.queue()
         worker = self.carillon_worker(queue)
@@ -71,12 +70,6 @@ class Faults:
         self.until_settled(queue, 30)
         worker.assert_runs()
         self.assert_new_sender_is_answered(queue)
-
-    def assert_new_sender_is_answered(self, queue):
-        """The test's own sender may have lost its connections, too."""
-        sender = self.make_sender()
-        self.addCleanup(sender.close)
-        self.assertEqual(self.get(sender.signature("bench.add", args=(2, 3), queue=queue).apply_async()), 5)
 
     def test_28_the_broker_is_restarted(self):
         queue = self.queue()
@@ -88,6 +81,21 @@ class Faults:
         self.until_settled(queue, 30)
         worker.assert_runs()
         self.assert_new_sender_is_answered(queue)
+
+
+class QuitOverRabbitmq(Arrangement, Rabbitmq, unittest.TestCase):
+    """Over Redis it takes the time of a lease, as after a kill."""
+
+    def test_26_a_worker_that_is_told_to_quit_loses_no_job(self):
+        queue = self.queue()
+        worker = self.carillon_worker(queue)
+        sent = self.send("bench.sleep", LONG, queue=queue)
+        self.until_runs(worker, sent)
+        worker.child.send_signal(signal.SIGQUIT)
+        worker.child.wait(LONG + 20)
+        self.carillon_worker(queue)
+        self.get(sent, LONG + 15)
+        self.until_settled(queue)
 
 
 both(globals(), Faults)

@@ -165,6 +165,11 @@ class CeleryCase:
     def until(self, condition, what, seconds=SOON):
         return wait_until(condition, seconds, what)
 
+    def runs(self, worker, task):
+        """How many jobs of a task have ended in this process of the worker, as it says."""
+        stats = self.app.control.inspect(destination=[worker.node], timeout=2, limit=1).stats()
+        return stats[worker.node]["total"].get(task, 0)
+
     def until_settled(self, queue, seconds=SOON):
         """Nothing of the queue waits or is held by a worker."""
         self.until(lambda: not self.left(queue), f"{queue} is empty and nothing is held", seconds)
@@ -175,6 +180,7 @@ class Rabbitmq(CeleryCase):
 
     results_url = "rpc://"
     lease_seconds = 0  # RabbitMQ sees at once that a worker is gone
+    keeps_messages = True  # through a restart
 
     @classmethod
     def start_broker(cls):
@@ -196,6 +202,7 @@ class Redis(CeleryCase):
     """Redis, results there too."""
 
     lease_seconds = 15 + 5  # after which other workers of Carillon take a silent one's jobs; and their sweep
+    keeps_messages = False
 
     @classmethod
     def start_broker(cls):

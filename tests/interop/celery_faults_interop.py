@@ -81,6 +81,8 @@ class Faults(Arrangement):
         self.until_settled(queue, 30)
         worker.assert_runs()
         self.assert_new_sender_is_answered(queue)
+        if self.keeps_messages:
+            self.assertGreaterEqual(self.runs(worker, "bench.sleep"), 50)
 
 
 class QuitOverRabbitmq(Arrangement, Rabbitmq, unittest.TestCase):

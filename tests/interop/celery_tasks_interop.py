@@ -8,7 +8,7 @@ import uuid
 from celery import chain, chord
 from celery.exceptions import TaskRevokedError
 
-from celery_case import Redis, both
+from celery_case import Rabbitmq, Redis, both
 
 
 class Jobs:
@@ -130,6 +130,21 @@ class Jobs:
         error = self.failure(self.send("bench.no_such_task"))
         self.assertEqual(type(error).__name__, "NotRegistered")
         self.until_settled(self.cpp)
+
+
+class ExpiryOnRabbitmq(Rabbitmq, unittest.TestCase):
+    """RabbitMQ itself drops what has expired, so that nobody hears of it."""
+
+    with_python = with_carillon = False
+
+    def test_07_a_job_that_expired_is_gone_and_does_not_run(self):
+        queue = self.queue()
+        expired = self.send("bench.add", 2, 3, queue=queue, expires=1)
+        self.until(lambda: not self.left(queue), "the broker has dropped it")
+        worker = self.carillon_worker(queue)
+        self.assertEqual(self.get(self.send("bench.add", 1, 1, queue=queue)), 2)
+        self.assertEqual(self.runs(worker, "bench.add"), 1)
+        self.assertEqual(expired.state, "PENDING")
 
 
 class JobsOnRedis(Redis, unittest.TestCase):

@@ -207,6 +207,15 @@ class JobsOnRedis(Redis, unittest.TestCase):
         self.assertEqual(type(error).__name__, "ChordError")
         self.assertIn("boom", str(error))
 
+    def test_31_the_smaller_priority_goes_first(self):
+        queue = self.queue()
+        sent = {priority: self.send("bench.sleep", 0.05, queue=queue, priority=priority) for priority in (9, 6, 3, 0)}
+        self.carillon_worker(queue, threads=1)
+        for one in sent.values():
+            self.get(one)
+        self.assertEqual(sorted(sent, key=lambda priority: self.record(sent[priority].id)["date_done"]), [0, 3, 6, 9])
+        self.until_settled(queue)
+
     def test_19_an_ignored_result_has_no_key(self):
         ignored = self.send("bench.add", 2, 3, ignore_result=True)
         self.until_settled(self.cpp)

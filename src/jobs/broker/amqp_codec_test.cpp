@@ -8,6 +8,7 @@
 #include "jobs/broker/amqp_codec.hpp"
 #include "jobs/broker/amqp_fields.hpp"
 #include "jobs/broker/amqp_topology.hpp"
+#include "jobs/broker/broker.hpp"
 #include "wire/celery/message.hpp"
 
 using namespace carillon;
@@ -297,5 +298,22 @@ TEST_CASE("A wrong URL is refused with its reason and without its password") {
         REQUIRE(!parsed);
         CHECK(parsed.error().code == errc::invalid);
         CHECK(parsed.error().message.find("secret") == std::string::npos);
+    }
+}
+
+TEST_CASE("The scheme chooses the broker, and no failure tells a password") {
+    metrics counted;
+    const auto open = [&](const std::string& url) {
+        carillon::jobs::broker_options options;
+        options.url = url;
+        return carillon::jobs::open_broker(options, silent_log(), counted);
+    };
+    CHECK((*open("amqp://u:secret@127.0.0.1/jobs"))->name() == "amqp://127.0.0.1:5672/jobs");
+    CHECK((*open("redis://:secret@127.0.0.1"))->name().find("redis://127.0.0.1:6379") == 0);
+    for (const auto* url : {"amqp://u:secret@h:x", "kafka://u:secret@h", ""}) {
+        const auto failed = open(url);
+        REQUIRE(!failed);
+        CHECK(failed.error().code == errc::invalid);
+        CHECK(failed.error().message.find("secret") == std::string::npos);
     }
 }

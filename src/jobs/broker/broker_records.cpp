@@ -114,8 +114,7 @@ void broker_store::close_watch(const std::string& id) {
 result<job_record> broker_store::wait(std::string_view wanted, steady_time deadline) {
     const std::string id(wanted);
     std::unique_lock lock(guard_);
-    const bool replies = !results_->reply_to().empty();
-    if (replies) {
+    if (replies_) {
         // Watched for since before it was sent.
         const auto last = [&]() -> const sent_job* {
             auto found = sent_by_id_.find(id);

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <carillon/wire/json.hpp>
+
 #include "jobs/awaited.hpp"
 #include "jobs/uuid.hpp"
 #include "jobs/worker_name.hpp"
@@ -17,6 +19,9 @@ namespace {
 namespace celery = wire::celery;
 
 constexpr std::string_view unique_header = "carillon_unique_key";
+
+// Of whoever asks before the broker was there for the first time.
+constexpr std::chrono::seconds connect_patience{5};
 
 failure no_such_function(std::string_view what) {
     return {errc::method_not_allowed, fmt::format("a message broker {}", what)};
@@ -41,6 +46,7 @@ broker_store::broker_store(broker_store_options options, std::unique_ptr<broker>
              declare(counted, "refused", "Messages that nobody can be told about, rejected")},
       revoked_(options_.revoked_max), ended_away_(10'000), broker_(std::move(through)),
       results_(std::move(results)) {
+    replies_ = !results_->reply_to().empty();
     broker_->start(*this);
     housekeeper_ = std::thread([this] { keep_house(); });
 }
@@ -186,13 +192,13 @@ void broker_store::remember(const celery::message& m, const std::string& queue,
             sent_by_id_.emplace(m.id, std::prev(sent_.end()));
         }
         while (sent_.size() > options_.sent_max) {
+            reply_bytes_ -= sent_.front().bytes;
             forgotten.push_back(sent_.front().id);
             sent_by_id_.erase(sent_.front().id);
             sent_.pop_front();
         }
     }
-    const bool replies = !results_->reply_to().empty();
-    if (!replies)
+    if (!replies_)
         return ready({});
     for (auto& each : forgotten)
         results_->forget(std::move(each));
@@ -206,22 +212,49 @@ void broker_store::forget_sent(const std::string& id) {
         auto found = sent_by_id_.find(id);
         if (found == sent_by_id_.end())
             return;
+        reply_bytes_ -= found->second->bytes;
         sent_.erase(found->second);
         sent_by_id_.erase(found);
     }
-    if (!results_->reply_to().empty())
+    if (replies_)
         results_->forget(id);
 }
 
+// With guard_ held. The newest replies, up to a number of bytes; gives the ids of those that had to go.
+std::vector<std::string> broker_store::keep_reply(sent_job& sent,
+                                                  const celery::result_record& record) {
+    const auto bytes = to_json(record.outcome).size() + record.traceback.size();
+    reply_bytes_ += bytes;
+    reply_bytes_ -= std::exchange(sent.bytes, bytes);
+    sent.last = record;
+    std::vector<std::string> gone;
+    while (reply_bytes_ > options_.reply_bytes_max && &sent_.front() != &sent) {
+        auto& oldest = sent_.front();
+        reply_bytes_ -= oldest.bytes;
+        sent_by_id_.erase(oldest.id);
+        gone.push_back(std::move(oldest.id));
+        sent_.pop_front();
+    }
+    return gone;
+}
+
 void broker_store::hear_record(const std::string& id, const celery::result_record& record) {
-    std::lock_guard lock(guard_);
-    auto found_sent = sent_by_id_.find(id);
-    // Where results are stored they are asked for again; replies come once.
-    if (found_sent != sent_by_id_.end() && !results_->reply_to().empty())
-        found_sent->second->last = record;
-    if (auto found = watches_.find(id); found != watches_.end())
-        found->second.last = record;
-    heard_.notify_all();
+    std::vector<std::string> done_with;
+    {
+        std::lock_guard lock(guard_);
+        auto sent = sent_by_id_.find(id);
+        // Where results are stored they are asked for again; replies come once.
+        if (replies_ && sent != sent_by_id_.end()) {
+            done_with = keep_reply(*sent->second, record);
+            if (celery::is_final(record.status))
+                done_with.push_back(id);
+        }
+        if (auto found = watches_.find(id); found != watches_.end())
+            found->second.last = record;
+        heard_.notify_all();
+    }
+    for (auto& each : done_with)
+        results_->forget(std::move(each));
 }
 
 result<std::optional<job_record>> broker_store::request_cancel(std::string_view wanted) {
@@ -269,7 +302,8 @@ result<std::vector<job_record>> broker_store::list(const job_filter&) {
 result<std::vector<queue_info>> broker_store::queues() {
     std::vector<std::string> names;
     {
-        std::lock_guard lock(guard_);
+        std::unique_lock lock(guard_);
+        heard_.wait_for(lock, connect_patience, [&] { return closing_ || was_up_; });
         names = consumed_;
     }
     names.push_back(options_.default_queue);

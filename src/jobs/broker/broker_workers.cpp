@@ -23,6 +23,8 @@ result<std::int64_t> broker_store::add_worker(const worker_info& added, std::chr
         w.shown.answering = true;
         w.wants = added.threads;
         tended_ = now();
+        if (workers_.size() == 1)
+            calls.push_back([this, node = added.name] { broker_->listen_to_control(node); });
         adjust_prefetch(false, calls);
     }
     make_calls(calls);

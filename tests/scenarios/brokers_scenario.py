@@ -98,7 +98,7 @@ class BrokerCase:
         self.assertIn("bench.add", worker.run("inspect", "registered").stdout)
         stats = json.loads(worker.run("inspect", "stats").stdout)
         self.assertEqual((stats["stats"]["pid"], stats["stats"]["pool"]["max-concurrency"]), (worker.pid, 3))
-        self.assertIn('"name":"celery"', worker.run("inspect", "queues", "--bench").stdout)
+        self.assertIn('"name":"celery"', worker.run("inspect", "queues").stdout)
         if not os.access(CELERY, os.X_OK):
             self.skipTest(f"{CELERY} is not installed")
         code, said = self.celery("inspect", "ping")
@@ -121,7 +121,7 @@ class BrokerCase:
         wait_until(lambda: identity in worker.run("inspect", "active").stdout, 20, "the job runs")
         if not os.access(CELERY, os.X_OK):
             self.skipTest(f"{CELERY} is not installed")
-        code, said = self.celery("control", "revoke", "--terminate", identity)
+        code, said = self.celery("control", "terminate", "SIGTERM", identity)
         self.assertEqual(code, 0, said)
         wait_until(lambda: identity not in worker.run("inspect", "active").stdout, 10, "the job has ended")
         self.assertEqual(self.call(worker, "bench.add", 1, 2), 3)

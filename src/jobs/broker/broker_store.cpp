@@ -20,6 +20,9 @@ namespace celery = wire::celery;
 
 constexpr std::string_view unique_header = "carillon_unique_key";
 
+// Of whoever asks before the broker was there for the first time.
+constexpr std::chrono::seconds connect_patience{5};
+
 failure no_such_function(std::string_view what) {
     return {errc::method_not_allowed, fmt::format("a message broker {}", what)};
 }
@@ -299,7 +302,8 @@ result<std::vector<job_record>> broker_store::list(const job_filter&) {
 result<std::vector<queue_info>> broker_store::queues() {
     std::vector<std::string> names;
     {
-        std::lock_guard lock(guard_);
+        std::unique_lock lock(guard_);
+        heard_.wait_for(lock, connect_patience, [&] { return closing_ || was_up_; });
         names = consumed_;
     }
     names.push_back(options_.default_queue);

@@ -23,7 +23,7 @@ result<std::int64_t> broker_store::add_worker(const worker_info& added, std::chr
         w.shown.answering = true;
         w.wants = added.threads;
         tended_ = now();
-        if (!control_)
+        if (workers_.size() == 1)
             calls.push_back([this, node = added.name] { broker_->listen_to_control(node); });
         adjust_prefetch(false, calls);
     }

@@ -9,9 +9,9 @@ struct backlog::state {
     state(std::size_t most_, std::function<void()> gone_, counter& gauge_)
         : most(most_), gone(std::move(gone_)), gauge(&gauge_) {}
 
-    void finish() {
+    void finish(std::size_t weight) {
         std::lock_guard lock(guard);
-        --open;
+        open -= weight;
         if (gauge)
             gauge->sub();
         if (open == 0 && std::exchange(refused, false) && gone)
@@ -35,18 +35,18 @@ backlog::~backlog() {
     state_->gauge = nullptr;
 }
 
-std::shared_ptr<void> backlog::share() {
+std::shared_ptr<void> backlog::share(std::size_t weight) {
     {
         std::lock_guard lock(state_->guard);
         if (state_->open >= state_->most) {
             state_->refused = true;
             return nullptr;
         }
-        ++state_->open;
+        state_->open += weight;
         state_->gauge->add();
     }
     // Not null, so that it differs from a refusal; the object behind it is the state itself.
-    return {static_cast<void*>(state_.get()), [of = state_](void*) { of->finish(); }};
+    return {static_cast<void*>(state_.get()), [of = state_, weight](void*) { of->finish(weight); }};
 }
 
 } // namespace carillon::channels::redis

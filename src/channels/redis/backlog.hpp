@@ -18,9 +18,9 @@ public:
     // Shares may live on; they call nothing any more.
     ~backlog();
 
-    // On one thread. A share of one more event, whose last copy ends when the event is handled; null when there are
-    // `most` already: this event is lost.
-    std::shared_ptr<void> share();
+    // On one thread. A share of one more event that counts for `weight`, whose last copy ends when the event is
+    // handled; null when `most` is reached already: this event is lost.
+    std::shared_ptr<void> share(std::size_t weight = 1);
 
 private:
     struct state;

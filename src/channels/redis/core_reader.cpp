@@ -1,5 +1,9 @@
 #include "channels/redis/core_reader.hpp"
 
+#include <algorithm>
+
+#include "channels/redis/redis_layer.hpp"
+
 namespace carillon::channels::redis {
 
 namespace {
@@ -8,6 +12,7 @@ constexpr std::string_view block_seconds = "5";
 // The server's own wait, and as much again for a slow one.
 constexpr std::chrono::seconds block_timeout{10};
 constexpr std::size_t batch_max = 200;
+constexpr std::size_t batch_bytes = 4u << 20; // about so much comes in one piece
 constexpr std::chrono::seconds error_pause{1};
 
 net::redis::client_options reading() {
@@ -50,10 +55,10 @@ void core_reader::on_first(result<wire::redis::reply> answer) {
     if (answer->is_error())
         return pause(answer->text);
     if (came) {
-        counted_.received.add();
-        tell_.take(answer->items[1].text, allowance_.share());
+        take(answer->items[1].text);
         // What gathered meanwhile comes in one piece, in one round trip with the next wait.
-        if (const auto reserved = allowance_.reserve(batch_max)) {
+        const auto fitting = std::clamp<std::size_t>(batch_bytes / largest_, 1, batch_max);
+        if (const auto reserved = allowance_.reserve(fitting)) {
             wire::redis::command more{"ZPOPMIN", key_};
             more.add(static_cast<std::int64_t>(reserved));
             client_->send(more, [this, reserved](result<wire::redis::reply> got) {
@@ -67,11 +72,17 @@ void core_reader::on_first(result<wire::redis::reply> answer) {
 void core_reader::on_more(std::size_t reserved, result<wire::redis::reply> answer) {
     std::size_t came = 0;
     if (answer)
-        for (std::size_t i = 0; i + 1 < answer->items.size() && came < reserved; i += 2, ++came) {
-            counted_.received.add();
-            tell_.take(answer->items[i].text, allowance_.share());
-        }
+        for (std::size_t i = 0; i + 1 < answer->items.size() && came < reserved; i += 2, ++came)
+            take(answer->items[i].text);
     allowance_.unreserve(reserved - came);
+}
+
+// Takes one reserved place.
+void core_reader::take(std::string_view message) {
+    counted_.received.add();
+    largest_ = std::max({message.size(), largest_ / 2, std::size_t{1}});
+    tell_.take(message,
+               allowance_.share(message.size() / redis_layer_options::undelivered_unit_bytes));
 }
 
 void core_reader::pause(std::string_view why) {

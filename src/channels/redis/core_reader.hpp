@@ -37,6 +37,7 @@ private:
     void on_down(const failure&) noexcept override { tell_.lost(); }
     void on_first(result<wire::redis::reply> answer);
     void on_more(std::size_t reserved, result<wire::redis::reply> answer);
+    void take(std::string_view message);
     void pause(std::string_view why);
 
     net::loop& loop_;
@@ -45,7 +46,8 @@ private:
     const handlers tell_;
     layer_counters& counted_;
     seldom failed_;
-    bool waiting_ = false; // a blocking command is under way
+    bool waiting_ = false;    // a blocking command is under way
+    std::size_t largest_ = 1; // bytes of the largest message of late
     std::optional<net::loop::timer_id> pause_;
     std::unique_ptr<net::redis::client> client_;
 };

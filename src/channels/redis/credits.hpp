@@ -23,8 +23,9 @@ public:
     // At most `wanted`, perhaps none: places for events that are asked for.
     std::size_t reserve(std::size_t wanted);
     void unreserve(std::size_t count);
-    // One reserved place as a share of the event that came; it is free when the last copy ends.
-    std::shared_ptr<void> share();
+    // One reserved place, and `more` that were not, as a share of the event that came; they are free when the last copy
+    // ends.
+    std::shared_ptr<void> share(std::size_t more = 0);
 
 private:
     struct state;

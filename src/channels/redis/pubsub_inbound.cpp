@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "channels/redis/redis_layer.hpp"
+
 namespace carillon::channels::redis {
 
 pubsub_inbound::pubsub_inbound(std::size_t bytes_max, const pubsub_names& names,
@@ -26,7 +28,8 @@ void pubsub_inbound::take(std::string_view topic, std::string_view payload) {
         return drop(counted_.too_large, fmt::format("{} bytes", payload.size()), topic);
     const auto group = names_.group_of(topic);
     // Only groups count: channels have a capacity of their own.
-    auto share = group.empty() ? nullptr : unhandled_.share();
+    constexpr auto unit = redis_layer_options::undelivered_unit_bytes;
+    auto share = group.empty() ? nullptr : unhandled_.share(1 + payload.size() / unit);
     if (!group.empty() && !share) { // before it costs anything
         counted_.backlog.add();
         return late_.warn("backlog", topic);

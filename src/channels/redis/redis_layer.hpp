@@ -42,7 +42,9 @@ struct redis_layer_options {
     std::size_t unconfirmed_bytes_max = 64u << 20;
     // Events taken from Redis that the shards have not handed to their consumers yet. Above: core does not read on (the
     // sender's capacity decides), pubsub drops the newest and counts it.
-    std::uint32_t undelivered_events_max = 2'000;
+    // A large event counts once more for each undelivered_unit_bytes of its message.
+    std::uint32_t undelivered_events_max = 10'000;
+    static constexpr std::size_t undelivered_unit_bytes = 16 * 1024;
     // A larger message from Redis is dropped and counted.
     std::size_t message_bytes_max = 16u << 20;
 };

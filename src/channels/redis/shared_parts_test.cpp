@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "channels/redis/accounts.hpp"
+#include "channels/redis/backlog.hpp"
+#include "channels/redis/credits.hpp"
 #include "channels/redis/registry.hpp"
 #include "net/io_thread.hpp"
 
@@ -182,4 +184,40 @@ TEST_CASE("accounts refuse above their limits, and flush waits for what came bef
     fourth.reset();
     CHECK_FALSE(book.flush(now() + std::chrono::seconds(20)));
     CHECK(book.flush(now() + std::chrono::seconds(20))); // told once
+}
+
+TEST_CASE("credits are asked for beforehand, and a large event takes more than its own") {
+    metrics counted;
+    auto& gauge = counted.add(metric_kind::gauge, "out", "");
+    int freed = 0;
+    credits allowance(
+        10, [&] { ++freed; }, gauge);
+    CHECK(allowance.reserve(4) == 4);
+    auto small = allowance.share();
+    auto large = allowance.share(9); // more than there is: the next ones wait for it
+    allowance.unreserve(2);
+    CHECK(gauge.get() == 2);
+    CHECK(allowance.reserve(3) == 0);
+    small.reset();
+    CHECK(freed == 0);
+    large.reset();
+    CHECK(freed == 1);
+    CHECK(gauge.get() == 0);
+    CHECK(allowance.reserve(20) == 10);
+}
+
+TEST_CASE("a backlog refuses by weight, and tells when all is handled after a refusal") {
+    metrics counted;
+    auto& gauge = counted.add(metric_kind::gauge, "open", "");
+    int gone = 0;
+    backlog unhandled(
+        10, [&] { ++gone; }, gauge);
+    auto large = unhandled.share(9);
+    auto small = unhandled.share();
+    CHECK_FALSE(unhandled.share());
+    small.reset();
+    CHECK(gone == 0);
+    large.reset();
+    CHECK(gone == 1);
+    CHECK(unhandled.share());
 }

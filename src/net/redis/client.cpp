@@ -8,7 +8,7 @@ namespace carillon::net::redis {
 
 client_counters::client_counters(metrics& counted)
     : commands(counted.add(metric_kind::counter, "carillon_redis_commands_total",
-                           "Commands sent to Redis")),
+                           "Commands sent to Redis, without those that wait for events")),
       micros(counted.add(metric_kind::counter, "carillon_redis_command_microseconds_total",
                          "Microseconds from sending a command to its reply, summed")),
       errors(counted.add(metric_kind::counter, "carillon_redis_errors_total",

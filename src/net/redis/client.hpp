@@ -29,13 +29,16 @@ struct client_options {
 // What all clients of one layer or broker count together.
 struct client_counters {
     explicit client_counters(metrics& counted);
-    counter& commands; // carillon_redis_commands_total
-    counter& micros; // carillon_redis_command_microseconds_total: from sending to the reply, summed
-    counter& errors; // carillon_redis_errors_total: error replies
-    counter&
-        // carillon_redis_reconnects_total: connections made after the first one of a client
-        reconnects;
-    counter& connection_losses; // carillon_redis_connection_losses_total
+    // carillon_redis_commands_total, and carillon_redis_command_microseconds_total from sending to the reply, summed:
+    // both without commands that have a timeout of their own, since those wait on purpose.
+    counter& commands;
+    counter& micros;
+    // carillon_redis_errors_total: error replies.
+    counter& errors;
+    // carillon_redis_reconnects_total: connections made after the first one of a client.
+    counter& reconnects;
+    // carillon_redis_connection_losses_total.
+    counter& connection_losses;
 };
 
 // Hears of the connection's state, on the loop's thread.

@@ -85,7 +85,7 @@ void client::impl::queue(const command& what, told done, std::chrono::millisecon
     // replies come in order: none before that of the command ahead
     if (!pending_.empty())
         deadline = std::max(deadline, pending_.back().deadline);
-    pending_.push_back({std::move(done), bytes.size(), sent, deadline});
+    pending_.push_back({std::move(done), bytes.size(), sent, deadline, timeout.count() > 0});
     pending_command_bytes_ += bytes.size();
     link_->write(bytes);
     watch();
@@ -94,7 +94,8 @@ void client::impl::queue(const command& what, told done, std::chrono::millisecon
 void client::impl::send(const command& what, told done, std::chrono::milliseconds timeout) {
     if (!link_)
         return refuse(std::move(done));
-    counted_.commands.add();
+    if (timeout.count() == 0)
+        counted_.commands.add();
     queue(what, std::move(done), timeout);
 }
 
@@ -221,8 +222,11 @@ void client::impl::answer(reply got) {
         --before_pushing_;
     if (!first.done)
         return; // it lives: that was the question
-    const auto taken = std::chrono::duration_cast<std::chrono::microseconds>(now() - first.sent);
-    counted_.micros.add(taken.count());
+    if (!first.waits) {
+        const auto taken =
+            std::chrono::duration_cast<std::chrono::microseconds>(now() - first.sent);
+        counted_.micros.add(taken.count());
+    }
     first.done(std::move(got));
 }
 

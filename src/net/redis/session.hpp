@@ -38,6 +38,7 @@ private:
         told done; // empty for our own PING
         std::size_t bytes = 0;
         steady_time sent, deadline;
+        bool waits = false; // on purpose: its time says nothing
     };
     void queue(const wire::redis::command& what, told done, std::chrono::milliseconds timeout);
     void refuse(told done);

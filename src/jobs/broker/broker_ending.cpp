@@ -121,7 +121,7 @@ std::deque<sequence::step> broker_store::steps_of(const shared_ending& e) {
         return steps;
     }
     auto following = consequences_of(
-        e->end, [this] { return sending_now(); }, log_);
+        e->end, [this, &of = *e->end.of] { return sending_after(of); }, log_);
     // Callbacks before the result, so that it can name them; errbacks after it, so that they find it.
     const bool calls_first = e->end.state == end_state::completed;
     if (following.calls && calls_first) {
@@ -230,7 +230,7 @@ sequence::step broker_store::chord_step(const shared_ending& e, shared_message l
 std::vector<sequence::step> broker_store::chord_end(const celery::message& last,
                                                     const std::vector<std::string>& members) {
     std::vector<sequence::step> steps;
-    auto end = celery::end_of_chord(last, members, sending_now());
+    auto end = celery::end_of_chord(last, members, sending_after(last));
     if (!end) {
         log_.error("a chord could not be ended",
                    {{"group", last.group}, {"error", end.error().message}});

@@ -81,6 +81,13 @@ celery::sending broker_store::sending_now() {
     return s;
 }
 
+// What follows from a job answers to whoever waits for the job.
+celery::sending broker_store::sending_after(const celery::message& m) {
+    auto s = sending_now();
+    s.reply_to = m.reply_to;
+    return s;
+}
+
 void broker_store::publish(std::string queue, const celery::message& m, broker::told done) {
     auto parts = celery::encode_parts(m);
     if (!parts)

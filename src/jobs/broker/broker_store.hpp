@@ -192,6 +192,7 @@ private:
     sequence::verdict judge(const failure& why, const ending& e);
     void settle(const shared_ending& e, bool completed);
     wire::celery::sending sending_now();
+    wire::celery::sending sending_after(const wire::celery::message& m);
 
     // --- sending
     void publish(std::string queue, const wire::celery::message& m, broker::told done);

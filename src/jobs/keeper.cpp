@@ -62,7 +62,8 @@ void worker_pool::impl::feed() {
     std::int64_t owner = 0;
     {
         std::lock_guard lock(guard_);
-        const auto idle = static_cast<std::size_t>(std::ranges::count(busy_, false));
+        const auto busy = static_cast<std::size_t>(std::ranges::count(busy_, true));
+        const auto idle = wanted_ > busy ? wanted_ - busy : 0;
         const auto waiting = taken_.size();
         now_max = static_cast<std::uint32_t>(idle > waiting ? idle - waiting : 0);
         const std::size_t beyond = waiting > idle ? waiting - idle : 0;

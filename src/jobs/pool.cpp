@@ -59,6 +59,8 @@ result<void> worker_pool::impl::start() {
     slots_.resize(options_.threads);
     busy_.resize(options_.threads);
     generations_.resize(options_.threads);
+    left_.resize(options_.threads);
+    wanted_ = options_.threads;
     core_->threads += options_.threads;
     keeper_ = std::thread([this] { keep(); });
     flusher_ = std::thread([this] { flush_progress(); });
@@ -96,9 +98,11 @@ void worker_pool::impl::work(std::size_t slot, std::uint64_t generation) {
                 room_ = true;
                 keeper_wake_.notify_one();
             }
-            work_there_.wait(lock, [&] { return leaving_ || !taken_.empty(); });
-            if (taken_.empty())
+            work_there_.wait(lock, [&] { return leaving_ || slot >= wanted_ || !taken_.empty(); });
+            if (slot >= wanted_ || taken_.empty()) {
+                left_[slot] = true;
                 return;
+            }
             job = std::move(taken_.front());
             taken_.pop_front();
             busy_[slot] = true;
@@ -162,6 +166,10 @@ void worker_pool::impl::run_one(std::size_t slot, jobs::claimed_job job) {
     {
         std::lock_guard lock(guard_);
         slots_[slot] = made;
+        if (auto known = begun_by_task_.find(made->job().task); known != begun_by_task_.end())
+            ++known->second;
+        else
+            begun_by_task_.emplace(made->job().task, 1);
         // What was asked of this job before its run was known.
         if (shutdown_asked_)
             made->request_stop(stop_reason::shutdown);
@@ -208,7 +216,7 @@ std::function<void()> worker_pool::impl::expect_settled() {
 std::uint32_t worker_pool::impl::ahead_wanted() const {
     if (mean_run_s_ > short_run_s)
         return 0;
-    const double fit = ahead_work_s / std::max(mean_run_s_, 1e-6) * options_.threads;
+    const double fit = ahead_work_s / std::max(mean_run_s_, 1e-6) * static_cast<double>(wanted_);
     return static_cast<std::uint32_t>(std::min<double>(fit, options_.ahead_max));
 }
 
@@ -309,10 +317,11 @@ void worker_pool::impl::stop_threads() {
     keeper_.join();
     flusher_.join();
     for (auto& each : workers_)
-        each.join();
+        if (each.joinable())
+            each.join();
     for (auto& each : stuck_)
         each.thread.join();
-    core_->threads -= options_.threads;
+    core_->threads -= static_cast<std::int64_t>(wanted_);
     sign_off();
 }
 

@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -29,6 +30,23 @@ public:
     const std::string name;
     std::uint64_t active() const;
     std::uint64_t processed() const;
+
+    // --- for remote control (pool_view.cpp)
+    const std::shared_ptr<jobs::queue_core>& core() const noexcept { return core_; }
+    const worker_options& options() const noexcept { return options_; }
+    struct shown_run {
+        jobs::claimed_job job;
+        std::optional<steady_time> begun; // nothing where it waits for a thread
+    };
+    // Those that run, then those that wait for a thread.
+    std::vector<shown_run> shown(std::size_t running_max, std::size_t waiting_max) const;
+    std::optional<shown_run> find(std::string_view id) const;
+    std::size_t size() const;    // threads
+    object runs_by_task() const; // name of a task: how many began
+    utc_time started() const noexcept { return started_; }
+    // More threads, or fewer where negative: those leave when their job has ended. errc::invalid, and nothing is done,
+    // outside 1 to 1,024.
+    result<void> resize(std::int64_t by);
 
 private:
     // A run and whoever may touch it.
@@ -88,6 +106,10 @@ private:
     };
     std::vector<stuck_thread> stuck_;
     std::size_t living_ = 0; // worker threads, also stuck ones
+    std::size_t wanted_ =
+        0; // slots beyond have no thread, or one that leaves when its job has ended
+    std::vector<bool> left_; // slots whose thread has left or is about to
+    std::map<std::string, std::uint64_t, std::less<>> begun_by_task_;
     std::int64_t owner_ = 0;
     std::uint64_t processed_ = 0;
     std::size_t unsettled_ = 0;      // ends on their way to the disk

@@ -54,6 +54,7 @@ struct broker_store::ending {
     run_end end;
     std::string queue;
     wire::celery::message_identity known;
+    steady_time started{}; // nothing where it did not run
     std::function<void(bool)> done;
     std::weak_ptr<sequence> steps;
     std::vector<celery::result_tuple> children;
@@ -85,6 +86,7 @@ void broker_store::end_run(run_end end, std::function<void(bool held)> done) {
         }
         found->second->ending = true;
         e->queue = found->second->queue;
+        e->started = found->second->started;
         e->known = found->second->known;
     }
     auto steps = steps_of(e);
@@ -301,6 +303,8 @@ void broker_store::settle(const shared_ending& e, bool completed) {
             out_.erase(found);
         }
     }
+    if (completed)
+        tell_end(*e);
     if (tag != 0 && !acknowledged) {
         if (completed && !e->end.rejected)
             broker_->ack(tag);
@@ -310,6 +314,21 @@ void broker_store::settle(const shared_ending& e, bool completed) {
     e->done(completed);
     if (wanted_again)
         changed();
+}
+
+void broker_store::tell_end(const ending& e) const {
+    const auto& id = e.end.of ? e.end.of->id : e.known.id;
+    tell_events([&](event_sender& events) {
+        const auto thrown = celery::repr(e.end.exception);
+        switch (e.end.state) {
+        case end_state::completed: return events.succeeded(id, e.end.result, now() - e.started);
+        case end_state::failed: return events.failed(id, thrown, e.end.traceback);
+        case end_state::retried: return events.retried(id, thrown, e.end.traceback);
+        case end_state::cancelled:
+            const bool expired = e.end.exception.arguments == array{"expired"};
+            return events.revoked(id, e.end.ran, std::nullopt, expired);
+        }
+    });
 }
 
 } // namespace carillon::jobs

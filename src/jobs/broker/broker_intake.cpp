@@ -21,13 +21,25 @@ constexpr std::chrono::seconds exact_for{10};         // and no slack is asked f
 // --- what the broker tells
 
 void broker_store::on_up() noexcept {
-    std::lock_guard lock(guard_);
-    heard_good_ = now();
+    {
+        std::lock_guard lock(guard_);
+        heard_good_ = now();
+        was_up_ = true;
+        heard_.notify_all();
+    }
+    std::shared_lock lock(ears_guard_);
+    if (ears_.events)
+        ears_.events->on_up();
 }
 
 void broker_store::on_down(const failure& why) noexcept {
     log_.warning("the connection to the broker is lost",
                  {{"broker", broker_->name()}, {"error", why.message}});
+    {
+        std::shared_lock lock(ears_guard_);
+        if (ears_.events)
+            ears_.events->on_down();
+    }
     std::lock_guard lock(guard_);
     {
         std::lock_guard inbox(inbox_guard_);
@@ -58,15 +70,12 @@ void broker_store::on_delivery(delivery received) noexcept {
 }
 
 void broker_store::on_control(celery::message_parts request) noexcept {
-    std::function<void(celery::message_parts)> heard;
     {
-        std::lock_guard lock(guard_);
-        heard = control_;
+        std::shared_lock lock(ears_guard_);
+        if (ears_.control)
+            return ears_.control(std::move(request));
     }
-    if (heard)
-        heard(std::move(request));
-    else
-        obey(request);
+    obey(request);
 }
 
 // The one command that a worker without remote control follows: cancel() of other processes comes by it.
@@ -132,6 +141,11 @@ void broker_store::take_in() {
     decoded.reserve(fresh.size());
     for (const auto& each : fresh)
         decoded.push_back(read(each));
+    tell_events([&](event_sender& events) {
+        for (const auto& each : decoded)
+            if (each->message)
+                events.received(*each->message);
+    });
     std::vector<action> calls;
     {
         std::lock_guard lock(guard_);
@@ -346,6 +360,8 @@ bool broker_store::begin_run(std::int64_t seq, std::int64_t owner) {
             return false;
         }
         d.begun = true;
+        d.started = now();
+        tell_events([&](event_sender& events) { events.started(m.id); });
         const auto* entry = registry_.find(m.task);
         const auto* asked = m.extra.find("carillon_track_started");
         const bool track = (entry && entry->options.track_started) || (asked && asked->to_bool());

@@ -20,6 +20,9 @@ namespace celery = wire::celery;
 
 constexpr std::string_view unique_header = "carillon_unique_key";
 
+// Of whoever asks before the broker was there for the first time.
+constexpr std::chrono::seconds connect_patience{5};
+
 failure no_such_function(std::string_view what) {
     return {errc::method_not_allowed, fmt::format("a message broker {}", what)};
 }
@@ -306,7 +309,8 @@ result<std::vector<job_record>> broker_store::list(const job_filter&) {
 result<std::vector<queue_info>> broker_store::queues() {
     std::vector<std::string> names;
     {
-        std::lock_guard lock(guard_);
+        std::unique_lock lock(guard_);
+        heard_.wait_for(lock, connect_patience, [&] { return closing_ || was_up_; });
         names = consumed_;
     }
     names.push_back(options_.default_queue);
@@ -351,13 +355,18 @@ std::size_t broker_store::pending() const {
 }
 
 result<void> broker_store::ping() {
-    const auto state = broker_->status();
+    const auto state = broker_->status(), kept = results_->status();
     std::lock_guard lock(guard_);
     if (state)
         heard_good_ = now();
     else if (now() - heard_good_ > options_.deaf_after)
         return failure{errc::unavailable, fmt::format("no job can be taken from {}: {}",
                                                       broker_->name(), state.error().message)};
+    if (kept)
+        results_good_ = now();
+    else if (now() - results_good_ > options_.deaf_after)
+        return failure{errc::unavailable, fmt::format("no result can be stored in {}: {}",
+                                                      results_->name(), kept.error().message)};
     if (!workers_.empty() && now() - tended_ > options_.deaf_after)
         return failure{errc::unavailable, "the worker does not ask for jobs any more"};
     return {};

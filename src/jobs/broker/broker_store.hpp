@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -23,6 +24,7 @@
 #include "jobs/broker/prefetch.hpp"
 #include "jobs/broker/result_store.hpp"
 #include "jobs/broker/sequence.hpp"
+#include "jobs/control/event_sender.hpp"
 #include "jobs/job_store.hpp"
 #include "wire/celery/signature.hpp"
 #include <carillon/jobs/registry.hpp>
@@ -111,9 +113,14 @@ public:
     std::vector<std::string> revoked() const;
     // The earliest of those that wait here for their time.
     std::vector<held_messages::waiting> scheduled(std::size_t count) const;
-    // Hears requests of remote control, on the broker's thread. To be set before the first worker is added: a store
-    // without it follows revocations by itself.
-    void hear_control(std::function<void(wire::celery::message_parts)> heard);
+    // Whoever makes this process a node of remote control. Its functions are called on the broker's thread, quickly;
+    // `events` hears what happens to jobs, on any thread.
+    struct node_ears {
+        std::function<void(wire::celery::message_parts)> control;
+        event_sender* events = nullptr; // null: nobody
+    };
+    // Without `control` the store follows revocations by itself. Once it returns the ones before are not called any more.
+    void set_ears(node_ears ears);
     broker& through() noexcept { return *broker_; }
 
 private:
@@ -127,6 +134,7 @@ private:
         std::string queue;
         bool begun = false, acknowledged = false, cancel = false, ending = false;
         steady_time since = now();
+        steady_time started{}; // its run
     };
     struct worker {
         worker_info shown;
@@ -149,6 +157,13 @@ private:
     static void make_calls(const std::vector<action>& calls) {
         for (const auto& each : calls)
             each();
+    }
+    // Calls `tell` with the sender, where somebody wants to hear of jobs.
+    template <class F>
+    void tell_events(F tell) const {
+        std::shared_lock lock(ears_guard_);
+        if (ears_.events && ears_.events->task_events())
+            tell(*ears_.events);
     }
     static std::string run_name(const wire::celery::message& m);
 
@@ -191,6 +206,7 @@ private:
                                           const std::vector<std::string>& members);
     sequence::verdict judge(const failure& why, const ending& e);
     void settle(const shared_ending& e, bool completed);
+    void tell_end(const ending& e) const;
     wire::celery::sending sending_now();
     wire::celery::sending sending_after(const wire::celery::message& m);
 
@@ -247,10 +263,14 @@ private:
     std::mutex watching_guard_; // so that watch() and forget() keep their order
     depth depth_;
     std::size_t under_way_ = 0;
-    steady_time heard_good_ = now(), tended_ = now();
+    steady_time heard_good_ = now(), results_good_ = now(), tended_ = now();
     std::atomic<bool> closing_{false};
+    bool was_up_ = false;  // the broker has been there
     bool replies_ = false; // results come as replies, once; set by the constructor
-    std::function<void(wire::celery::message_parts)> control_;
+
+    mutable std::shared_mutex
+        ears_guard_; // held, shared, while they are called; guard_ may be held then
+    node_ears ears_;
 
     std::mutex listeners_guard_; // held while listeners run
     std::vector<std::pair<std::uint64_t, listener>> listeners_;

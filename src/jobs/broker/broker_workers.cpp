@@ -23,7 +23,7 @@ result<std::int64_t> broker_store::add_worker(const worker_info& added, std::chr
         w.shown.answering = true;
         w.wants = added.threads;
         tended_ = now();
-        if (!control_)
+        if (workers_.size() == 1)
             calls.push_back([this, node = added.name] { broker_->listen_to_control(node); });
         adjust_prefetch(false, calls);
     }
@@ -142,9 +142,9 @@ std::vector<held_messages::waiting> broker_store::scheduled(std::size_t count) c
     return held_.show(count);
 }
 
-void broker_store::hear_control(std::function<void(wire::celery::message_parts)> heard) {
-    std::lock_guard lock(guard_);
-    control_ = std::move(heard);
+void broker_store::set_ears(node_ears ears) {
+    std::lock_guard lock(ears_guard_);
+    ears_ = std::move(ears);
 }
 
 result<std::vector<std::int64_t>> broker_store::cancelled_of(std::int64_t owner) {
@@ -178,6 +178,7 @@ void broker_store::keep_house() {
         if (consumed_.empty())
             hand_back_all(calls); // what was on its way when the last worker left
         lock.unlock();
+        const bool results_good = results_->status().has_value();
         make_calls(calls);
         for (const auto& each : again)
             each->resume();
@@ -197,6 +198,8 @@ void broker_store::keep_house() {
             });
         }
         lock.lock();
+        if (results_good)
+            results_good_ = now();
         const auto pause =
             std::min<std::chrono::milliseconds>(options_.retry_pause, options_.touch_interval);
         wake_.wait_for(lock, pause, [&] { return closing_.load(); });

@@ -1,5 +1,4 @@
 #include <string_view>
-#include <utility>
 
 #include "jobs/broker/amqp_broker.hpp"
 #include "jobs/broker/redis_broker.hpp"

@@ -272,9 +272,8 @@ TEST_CASE("Celery's tools and a node understand each other on Redis") {
     metrics counted;
     broker_options options;
     options.url = server.url() + "/0";
-    check_all({options.url,
-               [&] { return open_redis_broker(options, silent_log(), counted).value(); },
-               {}});
+    check_all(
+        {options.url, [&] { return open_broker(options, silent_log(), counted).value(); }, {}});
 }
 
 } // namespace carillon::jobs::test_control

@@ -1,5 +1,5 @@
-"""Messages that Celery's workers were seen to refuse, or to die of, sent to a worker of Carillon: it stays up, the outcome is
-Celery's where Celery survives, and the next good job runs. Scenario 30."""
+"""Messages that Celery's workers were seen to refuse, or to die of, sent to a worker of Carillon: it stays up, the
+outcome is Celery's where Celery survives, and the next good job runs. Scenario 30."""
 
 import base64
 import datetime
@@ -93,7 +93,7 @@ def samples_of_amqp(reply_to):
 
 
 def element(sample, queue, **changes):
-    """The sample as an element of a list in Redis, as text; `changes` are of the envelope or, p_ in front, its properties."""
+    """The sample as an element of a list in Redis; `changes` are of the envelope or, p_ in front, its properties."""
     properties = {"correlation_id": sample.id, "reply_to": str(uuid.uuid4()), "delivery_mode": 2, "priority": 0,
                   "delivery_info": {"exchange": "", "routing_key": queue}, "body_encoding": "base64",
                   "delivery_tag": str(uuid.uuid4())}
@@ -147,8 +147,8 @@ class Outcomes:
         return {row["input"]: row["outcome"] for release in RELEASES for row in VECTORS[f"{broker}_{release}"]}
 
     def differences(self, wanted, records):
-        """Sentences about the samples that ended otherwise than with Celery. Where Celery stores nothing, or dies, anything but
-        success is right."""
+        """Sentences about the samples that ended otherwise than with Celery. Where Celery stores nothing, or dies,
+        anything but success is right."""
         out = []
         for name, outcome in wanted.items():
             got = records.get(name)

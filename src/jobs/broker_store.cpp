@@ -1,5 +1,5 @@
 // Sending, asking and watching: the half of broker_store that faces those who enqueue.
-#include "jobs/broker/broker_store.hpp"
+#include "jobs/broker_store.hpp"
 
 #include <algorithm>
 
@@ -7,8 +7,8 @@
 
 #include <carillon/wire/json.hpp>
 
+#include "base/uuid.hpp"
 #include "jobs/awaited.hpp"
-#include "jobs/uuid.hpp"
 #include "jobs/worker_name.hpp"
 #include "wire/celery/control.hpp"
 

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "jobs/broker/broker_store.hpp"
+#include "jobs/broker_store.hpp"
 #include "jobs/consequences.hpp"
 
 namespace carillon::jobs {

@@ -1,8 +1,8 @@
 #include "app/job_settings.hpp"
 
 #include "jobs/broker/amqp_address.hpp"
-#include "jobs/broker/open_store.hpp"
 #include "jobs/broker/redis_broker.hpp"
+#include "jobs/open_store.hpp"
 
 namespace carillon::app {
 

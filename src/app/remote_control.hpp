@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "app/runtime.hpp"
-#include "jobs/control/worker_node.hpp"
+#include "jobs/worker_node.hpp"
 
 namespace carillon::app {
 

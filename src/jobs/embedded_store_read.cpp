@@ -1,9 +1,9 @@
 // The reading half of embedded_store, its opening and its watch for changes of other processes.
 #include <fmt/format.h>
 
+#include "base/uuid.hpp"
 #include "jobs/embedded_store.hpp"
 #include "jobs/records.hpp"
-#include "jobs/uuid.hpp"
 #include "jobs/worker_name.hpp"
 
 namespace carillon::jobs {

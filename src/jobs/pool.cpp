@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "jobs/uuid.hpp"
+#include "base/uuid.hpp"
 #include "jobs/worker_name.hpp"
 
 namespace carillon {
@@ -22,7 +22,7 @@ constexpr int default_stop_s = 10;
 
 worker_pool::impl::impl(std::shared_ptr<jobs::queue_core> core, worker_options options)
     : name(jobs::worker_name(options.name, jobs::host_name())), core_(std::move(core)),
-      options_(std::move(options)), uuid_(jobs::make_uuid()) {}
+      options_(std::move(options)), uuid_(make_uuid()) {}
 
 worker_pool::impl::~impl() {
     if (!stopped_)

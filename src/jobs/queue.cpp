@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "base/uuid.hpp"
 #include "jobs/awaited.hpp"
-#include "jobs/broker/open_store.hpp"
 #include "jobs/embedded_store.hpp"
+#include "jobs/open_store.hpp"
 #include "jobs/queue_core.hpp"
-#include "jobs/uuid.hpp"
 #include "jobs/worker_name.hpp"
 #include "wire/celery/message.hpp"
 
@@ -65,7 +65,7 @@ wire::celery::message message_of(std::string_view task, const job_registry::entr
                                  job_arguments arguments, const enqueue_options& o) {
     wire::celery::message m;
     m.task = task;
-    m.id = o.id.empty() ? jobs::make_uuid() : o.id;
+    m.id = o.id.empty() ? make_uuid() : o.id;
     m.eta = start_time(o);
     m.expires = o.expires;
     m.soft_limit_s = limit_of(o.soft_time_limit, entry ? entry->options.soft_time_limit : no_limit);

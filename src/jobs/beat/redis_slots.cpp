@@ -1,9 +1,9 @@
 #include <charconv>
 
+#include "base/uuid.hpp"
 #include "jobs/beat/slot_store.hpp"
 #include "jobs/broker/redis_broker.hpp"
 #include "jobs/store_schema.hpp"
-#include "jobs/uuid.hpp"
 #include "net/redis/client.hpp"
 
 namespace carillon::jobs {

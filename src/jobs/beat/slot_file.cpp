@@ -1,7 +1,7 @@
+#include "base/uuid.hpp"
 #include "db/sqlite.hpp"
 #include "jobs/beat/slot_store.hpp"
 #include "jobs/store_schema.hpp"
-#include "jobs/uuid.hpp"
 
 namespace carillon::jobs {
 

@@ -5,9 +5,9 @@
 #include <thread>
 #include <utility>
 
+#include "base/uuid.hpp"
 #include "jobs/broker/amqp_fields.hpp"
 #include "jobs/broker/amqp_link.hpp"
-#include "jobs/uuid.hpp"
 
 namespace carillon::jobs {
 

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "base/test_support.hpp"
 #include "jobs/broker/amqp_broker.hpp"
 #include "jobs/broker/test_rabbitmq.hpp"
-#include "jobs/test_support.hpp"
 
 namespace carillon::jobs::amqp::test {
 

@@ -5,12 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "base/uuid.hpp"
 #include "jobs/broker/redis_incoming.hpp"
 #include "jobs/broker/redis_listener.hpp"
 #include "jobs/broker/redis_outgoing.hpp"
 #include "jobs/broker/redis_replies.hpp"
 #include "jobs/broker/redis_upkeep.hpp"
-#include "jobs/uuid.hpp"
 #include "net/io_thread.hpp"
 #include "wire/celery/parts.hpp"
 

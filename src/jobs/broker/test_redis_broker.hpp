@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/uuid.hpp"
 #include "jobs/broker/redis_broker.hpp"
-#include "jobs/uuid.hpp"
 #include "net/redis/test_redis.hpp"
 #include "net/redis/test_witness.hpp"
 #include "wire/celery/message.hpp"

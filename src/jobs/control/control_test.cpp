@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
+#include "base/uuid.hpp"
 #include "jobs/control/test_control.hpp"
-#include "jobs/uuid.hpp"
 #include "wire/celery/json.hpp"
 
 namespace carillon::jobs::test_control {

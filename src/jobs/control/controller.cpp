@@ -1,6 +1,6 @@
 #include "jobs/control/controller.hpp"
 
-#include "jobs/uuid.hpp"
+#include "base/uuid.hpp"
 
 namespace carillon::jobs {
 

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "base/test_support.hpp"
+#include "base/uuid.hpp"
 #include "jobs/control/controller.hpp"
 #include "jobs/control/node.hpp"
 #include "jobs/control/rate_limits.hpp"
-#include "jobs/test_support.hpp"
-#include "jobs/uuid.hpp"
 
 namespace carillon::jobs::test_control {
 

@@ -1,4 +1,4 @@
-#include "jobs/control/worker_node.hpp"
+#include "jobs/worker_node.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "jobs/broker/broker_store.hpp"
+#include "jobs/broker_store.hpp"
 #include "jobs/control/node.hpp"
 #include "jobs/pool.hpp"
 

@@ -1,4 +1,4 @@
-#include "jobs/broker/open_store.hpp"
+#include "jobs/open_store.hpp"
 
 #include <algorithm>
 #include <optional>

@@ -4,8 +4,8 @@
 
 #include <doctest/doctest.h>
 
-#include "jobs/broker/open_store.hpp"
 #include "jobs/broker/test_rabbitmq.hpp"
+#include "jobs/open_store.hpp"
 #include "jobs/test_support.hpp"
 #include "net/redis/test_redis.hpp"
 

@@ -1,5 +1,5 @@
 // Sending, asking and watching: the half of broker_store that faces those who enqueue.
-#include "jobs/broker/broker_store.hpp"
+#include "jobs/broker_store.hpp"
 
 #include <algorithm>
 
@@ -7,8 +7,8 @@
 
 #include <carillon/wire/json.hpp>
 
+#include "base/uuid.hpp"
 #include "jobs/awaited.hpp"
-#include "jobs/uuid.hpp"
 #include "jobs/worker_name.hpp"
 #include "wire/celery/control.hpp"
 
@@ -81,6 +81,13 @@ celery::sending broker_store::sending_now() {
     s.new_id = make_uuid;
     s.origin = origin_;
     s.reply_to = results_->reply_to();
+    return s;
+}
+
+// What follows from a job answers to whoever waits for the job.
+celery::sending broker_store::sending_after(const celery::message& m) {
+    auto s = sending_now();
+    s.reply_to = m.reply_to;
     return s;
 }
 

@@ -1,4 +1,4 @@
-#include "jobs/broker/broker_store.hpp"
+#include "jobs/broker_store.hpp"
 
 #include <atomic>
 #include <climits>

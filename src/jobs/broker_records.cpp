@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "jobs/awaited.hpp"
-#include "jobs/broker/broker_store.hpp"
+#include "jobs/broker_store.hpp"
 
 namespace carillon::jobs {
 

@@ -3,7 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "jobs/broker/broker_store.hpp"
+#include "jobs/broker_store.hpp"
+#include "wire/celery/control.hpp"
 
 namespace carillon::jobs {
 
@@ -23,6 +24,8 @@ void broker_store::on_up() noexcept {
     {
         std::lock_guard lock(guard_);
         heard_good_ = now();
+        was_up_ = true;
+        heard_.notify_all();
     }
     std::shared_lock lock(ears_guard_);
     if (ears_.events)
@@ -67,9 +70,33 @@ void broker_store::on_delivery(delivery received) noexcept {
 }
 
 void broker_store::on_control(celery::message_parts request) noexcept {
-    std::shared_lock lock(ears_guard_);
-    if (ears_.control)
-        ears_.control(std::move(request));
+    {
+        std::shared_lock lock(ears_guard_);
+        if (ears_.control)
+            return ears_.control(std::move(request));
+    }
+    obey(request);
+}
+
+// The one command that a worker without remote control follows: cancel() of other processes comes by it.
+void broker_store::obey(const celery::message_parts& parts) {
+    const auto request = celery::decode_request(parts);
+    if (!request || request->method != "revoke")
+        return;
+    std::vector<std::string> names;
+    {
+        std::lock_guard lock(guard_);
+        for (const auto& [owner, each] : workers_)
+            names.push_back(each.shown.name);
+    }
+    const auto meant = [&](const std::string& node) {
+        const auto is_it = celery::is_for(*request, node);
+        return is_it && *is_it;
+    };
+    if (std::ranges::any_of(names, meant))
+        revoke(celery::task_ids(request->arguments),
+               request->arguments.find("terminate") &&
+                   request->arguments.find("terminate")->to_bool());
 }
 
 void broker_store::on_reply(celery::message_parts reply) noexcept {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "jobs/broker/broker_store.hpp"
+#include "jobs/broker_store.hpp"
 #include <carillon/jobs/queue.hpp>
 
 namespace carillon::jobs {

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "jobs/broker/broker_store.hpp"
+#include "jobs/broker_store.hpp"
 #include "jobs/consequences.hpp"
 
 namespace carillon::jobs {
@@ -123,7 +123,7 @@ std::deque<sequence::step> broker_store::steps_of(const shared_ending& e) {
         return steps;
     }
     auto following = consequences_of(
-        e->end, [this] { return sending_now(); }, log_);
+        e->end, [this, &of = *e->end.of] { return sending_after(of); }, log_);
     // Callbacks before the result, so that it can name them; errbacks after it, so that they find it.
     const bool calls_first = e->end.state == end_state::completed;
     if (following.calls && calls_first) {
@@ -232,7 +232,7 @@ sequence::step broker_store::chord_step(const shared_ending& e, shared_message l
 std::vector<sequence::step> broker_store::chord_end(const celery::message& last,
                                                     const std::vector<std::string>& members) {
     std::vector<sequence::step> steps;
-    auto end = celery::end_of_chord(last, members, sending_now());
+    auto end = celery::end_of_chord(last, members, sending_after(last));
     if (!end) {
         log_.error("a chord could not be ended",
                    {{"group", last.group}, {"error", end.error().message}});

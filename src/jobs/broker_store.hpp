@@ -38,8 +38,9 @@ struct broker_store_options {
     // broker's store.
     std::chrono::minutes hold_max{10};
     std::size_t held_max = 10'000;
-    std::size_t revoked_max = 50'000; // ids that are remembered as revoked
-    std::size_t sent_max = 50'000;    // jobs of this process whose records are remembered
+    std::size_t revoked_max = 50'000;        // ids that are remembered as revoked
+    std::size_t sent_max = 50'000;           // jobs of this process that are remembered
+    std::size_t reply_bytes_max = 64u << 20; // of their results, where those come as replies
     // Deliveries in hand are shown to be alive that often.
     std::chrono::milliseconds touch_interval{60'000};
     std::chrono::seconds unique_life{
@@ -118,7 +119,7 @@ public:
         std::function<void(wire::celery::message_parts)> control;
         event_sender* events = nullptr; // null: nobody
     };
-    // Set before listen_to_control() of the broker. Once it returns the ones before are not called any more.
+    // Without `control` the store follows revocations by itself. Once it returns the ones before are not called any more.
     void set_ears(node_ears ears);
     broker& through() noexcept { return *broker_; }
 
@@ -144,7 +145,8 @@ private:
     struct sent_job {
         std::string id, task, queue;
         utc_time created = utc_now();
-        std::optional<wire::celery::result_record> last;
+        std::optional<wire::celery::result_record> last{};
+        std::size_t bytes = 0; // of `last`, about
     };
     struct counters {
         counter &rejoined, &unacknowledged, &repeated, &delayed, &refused;
@@ -170,6 +172,7 @@ private:
     void on_down(const failure& why) noexcept override;
     void on_delivery(delivery received) noexcept override;
     void on_control(wire::celery::message_parts request) noexcept override;
+    void obey(const wire::celery::message_parts& request);
     void on_reply(wire::celery::message_parts reply) noexcept override;
 
     // --- intake (broker_intake.cpp)
@@ -205,6 +208,7 @@ private:
     void settle(const shared_ending& e, bool completed);
     void tell_end(const ending& e) const;
     wire::celery::sending sending_now();
+    wire::celery::sending sending_after(const wire::celery::message& m);
 
     // --- sending
     void publish(std::string queue, const wire::celery::message& m, broker::told done);
@@ -214,6 +218,7 @@ private:
     std::string route(const wire::celery::outgoing& o) const;
     // Remembers what is about to be sent, and watches its result where that comes only once.
     void remember(const wire::celery::message& m, const std::string& queue, broker::told ready);
+    std::vector<std::string> keep_reply(sent_job& sent, const wire::celery::result_record& record);
     void hear_record(const std::string& id, const wire::celery::result_record& record);
     job_record record_of(const wire::celery::result_record& r, const sent_job* sent) const;
     void open_watch(const std::string& id);
@@ -246,7 +251,8 @@ private:
     std::vector<std::string> consumed_;
     steady_time exact_until_{};
     std::vector<std::shared_ptr<sequence>> paused_;
-    std::list<sent_job> sent_; // the oldest first
+    std::list<sent_job> sent_;    // the oldest first
+    std::size_t reply_bytes_ = 0; // of their records
     std::unordered_map<std::string, std::list<sent_job>::iterator> sent_by_id_;
     struct watch {
         std::size_t waiters = 0;
@@ -259,6 +265,8 @@ private:
     std::size_t under_way_ = 0;
     steady_time heard_good_ = now(), results_good_ = now(), tended_ = now();
     std::atomic<bool> closing_{false};
+    bool was_up_ = false;  // the broker has been there
+    bool replies_ = false; // results come as replies, once; set by the constructor
 
     mutable std::shared_mutex
         ears_guard_; // held, shared, while they are called; guard_ may be held then

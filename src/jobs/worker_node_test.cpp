@@ -1,11 +1,11 @@
-#include "jobs/control/worker_node.hpp"
+#include "jobs/worker_node.hpp"
 
 #include <atomic>
 
 #include <doctest/doctest.h>
 
-#include "jobs/broker/broker_store.hpp"
 #include "jobs/broker/loopback.hpp"
+#include "jobs/broker_store.hpp"
 #include "jobs/queue_core.hpp"
 #include "jobs/test_support.hpp"
 #include "wire/celery/control.hpp"

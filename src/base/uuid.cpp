@@ -1,4 +1,4 @@
-#include "jobs/uuid.hpp"
+#include "base/uuid.hpp"
 
 #include <sys/random.h>
 
@@ -6,7 +6,7 @@
 
 #include <carillon/base/assert.hpp>
 
-namespace carillon::jobs {
+namespace carillon {
 
 std::string make_uuid() {
     std::array<unsigned char, 16> random;
@@ -26,4 +26,4 @@ std::string make_uuid() {
     return text;
 }
 
-} // namespace carillon::jobs
+} // namespace carillon

@@ -1,7 +1,7 @@
 // The half of broker_store that knows its workers, hears what is revoked and does what has to be done now and then.
 #include <algorithm>
 
-#include "jobs/broker/broker_store.hpp"
+#include "jobs/broker_store.hpp"
 
 namespace carillon::jobs {
 

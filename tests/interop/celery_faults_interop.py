@@ -89,6 +89,8 @@ class QuitOverRabbitmq(Arrangement, Rabbitmq, unittest.TestCase):
     """Over Redis it takes the time of a lease, as after a kill."""
 
     def test_26_a_worker_that_is_told_to_quit_loses_no_job(self):
+        # A shell that starts the tests in the background makes them ignore it, and so their children.
+        self.addCleanup(signal.signal, signal.SIGQUIT, signal.signal(signal.SIGQUIT, signal.SIG_DFL))
         queue = self.queue()
         worker = self.carillon_worker(queue)
         sent = self.send("bench.sleep", LONG, queue=queue)

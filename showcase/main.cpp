@@ -4,6 +4,7 @@
 
 #include "assets.hpp"
 #include "bench/bench.hpp"
+#include "bench/bench_jobs.hpp"
 #include "reports/report_pages.hpp"
 #include "reports/report_work.hpp"
 
@@ -26,6 +27,8 @@ public:
     void register_jobs(cr::job_registry& registry, cr::services& shared) override {
         reports_.emplace(shared.database, shared.config.data_dir);
         showcase::reports::register_work(registry, *reports_);
+        if (shared.config.bench)
+            showcase::bench::register_jobs(registry);
     }
 
     cr::routes urls(cr::services& shared) override {

@@ -9,9 +9,9 @@ declare -A packages=(
     [build]="g++ cmake ninja-build ccache mold git ca-certificates pkg-config python3 libboost1.81-dev
         libboost-json1.81-dev libssl-dev zlib1g-dev libfmt-dev libspdlog-dev libcli11-dev libtomlplusplus-dev
         libsqlite3-dev prometheus-cpp-dev doctest-dev libbenchmark-dev libkainjow-mustache-dev libxxhash-dev
-        libhiredis-dev libcctz-dev tzdata"
+        libhiredis-dev libcctz-dev tzdata librabbitmq-dev"
     [test]="chromium fonts-dejavu-core python3-websockets curl openssl sqlite3 redis-server python3-django
-        python3-django-channels python3-channels-redis daphne celery iproute2"
+        python3-django-channels python3-channels-redis daphne rabbitmq-server celery iproute2"
     [style]="clang-format-14 clang-tidy-14 shellcheck"
     [fuzz]="clang libclang-rt-14-dev"
     [node]="nodejs npm"

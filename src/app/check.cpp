@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "app/check_layer.hpp"
+#include "app/check_jobs.hpp"
 #include "app/runtime.hpp"
 #include "net/acceptor.hpp"
 
@@ -69,16 +69,6 @@ result<void> check_database(application& site, const settings& config) {
     return (*opened)->ping();
 }
 
-result<void> check_queue(const settings& config) {
-    const job_registry nothing;
-    job_queue_options options;
-    options.data_dir = config.data_dir;
-    auto opened = job_queue::open(options, {nothing});
-    if (!opened)
-        return opened.error();
-    return (*opened)->ping();
-}
-
 result<void> check_descriptors() {
     rlimit descriptors{};
     ::getrlimit(RLIMIT_NOFILE, &descriptors);
@@ -112,7 +102,8 @@ int check(application& site, const loaded_settings& loaded) {
     fine = report("database", check_database(site, config)) && fine;
     for (const auto& one : examine_layer(config))
         fine = report(one) && fine;
-    fine = report("job queue", check_queue(config)) && fine;
+    for (const auto& one : examine_jobs(config))
+        fine = report(one) && fine;
     fine = report("open files", check_descriptors()) && fine;
     fmt::print("\n{}\n", fine ? "Everything is in order." : "Something is wrong: see above.");
     return fine ? 0 : 1;

@@ -14,6 +14,7 @@ struct worker_arguments {
     std::vector<std::string> channels; // --channels: those whose background consumers run
     std::uint32_t threads = 2;         // -c, for jobs, and for each channel
     std::string name = "celery@%h";    // -n
+    bool task_events = false;          // -E
 };
 
 int serve(application& site, const settings& config);

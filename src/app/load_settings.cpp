@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include "app/job_settings.hpp"
 #include <carillon/wire/json.hpp>
 
 namespace carillon::app {
@@ -173,6 +174,12 @@ result<loaded_settings> load_settings(const std::string& config_file, const flag
         return done.error();
     if (loaded.values.tls_cert.empty() != loaded.values.tls_key.empty())
         return failure{errc::invalid, "tls-cert and tls-key belong together: give both or neither"};
+    if (loaded.from["result-backend"] == "default" && jobs_on_broker(loaded.values))
+        loaded.values.result_backend = usual_result_backend(loaded.values);
+    if (auto fits = check_job_settings(loaded.values); !fits)
+        return failure{errc::invalid,
+                       fmt::format("broker ({}) and result-backend ({}): {}", loaded.from["broker"],
+                                   loaded.from["result-backend"], fits.error().message)};
     return loaded;
 }
 

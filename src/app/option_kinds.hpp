@@ -69,6 +69,7 @@ option number_option(std::string name, std::string help, T settings::*member, T 
 
 // Parts of the table.
 void add_layer_options(std::vector<option>& all);
+void add_job_options(std::vector<option>& all);
 void add_limit_options(std::vector<option>& all);
 
 } // namespace carillon::app

@@ -50,9 +50,7 @@ std::vector<option> make_options() {
                              "where the tables are; default sqlite:<data-dir>/carillon.db",
                              &settings::database, "sqlite:"));
     add_layer_options(all);
-    all.push_back(url_option("broker", "where jobs wait", &settings::broker, "embedded:"));
-    all.push_back(url_option("result-backend", "where results of jobs are kept",
-                             &settings::result_backend, "embedded:"));
+    add_job_options(all);
     all.push_back(number_option("workers",
                                 "worker threads inside serve; 0: only worker processes run jobs",
                                 &settings::workers, 0u, 1024u));

@@ -133,6 +133,47 @@ TEST_CASE("a secret is neither shown nor repeated by what is wrong with it") {
     CHECK(says(complaint("", {}, {{"CARILLON_CHANNEL_KEY", ""}}), {"must not be empty"}));
 }
 
+TEST_CASE("a broker brings its usual result backend along, and what does not fit is told") {
+    const auto results = [](std::string_view toml) {
+        const auto loaded = load(toml);
+        return loaded ? loaded->values.result_backend : loaded.error().message;
+    };
+    CHECK(results("") == "embedded:");
+    CHECK(results("broker = 'amqp://h'") == "rpc://");
+    CHECK(results("broker = 'amqps://u:p@h/jobs'") == "rpc://");
+    CHECK(results("broker = 'redis://:pw@h/2'") == "redis://:pw@h/2");
+    CHECK(results("broker = 'unix:///run/redis.sock'") == "unix:///run/redis.sock");
+    CHECK(results("broker = 'amqp://h'\nresult-backend = 'redis://h'") == "redis://h");
+    CHECK(results("broker = 'redis://h'\nresult-backend = 'none:'") == "none:");
+    CHECK(says(results("broker = 'amqp://h'\nresult-backend = 'embedded:'"),
+               {".toml:1", ".toml:2", "choose redis://HOST, rpc:// or none:"}));
+    CHECK(says(results("result-backend = 'rpc://'"),
+               {"broker (default)", ".toml:1", "leave result-backend out, or choose a broker"}));
+}
+
+TEST_CASE("the secrets of a broker are neither shown nor repeated by what is wrong with it") {
+    const auto loaded = load("broker = 'amqp://app:hunter2@h1/jobs'\n"
+                             "result-backend = 'rediss://app:hunter2@h2/3'\n");
+    REQUIRE(loaded);
+    CHECK(find_option("broker")->get(loaded->values) == "amqp://h1:5672/jobs");
+    CHECK(find_option("result-backend")->get(loaded->values) == "rediss://h2:6379/3");
+    for (const auto* wrong :
+         {"broker = 'hunter2@h'", "broker = 'mysql://u:hunter2@h'", "broker = 'amqp:hunter2@h'",
+          "broker = 'amqp://u:hunter2@h:99999'", "broker = 'amqp://u:hun/ter2@h'",
+          "broker = 'redis://:hunter2@h1,redis://:hunter2@h2'",
+          "broker = 'redis+pubsub://:hunter2@h'", "broker = 'redis://:hunter2@h:99999'",
+          "result-backend = 'db+sqlite:///hunter2'", "result-backend = 'redis://:hunter2@h:99999'",
+          "result-backend = 'amqp://u:hunter2@h'"}) {
+        CAPTURE(wrong);
+        const auto message = complaint(wrong);
+        CHECK(says(message, {".toml:1: "}));
+        CHECK(message.find("hunter") == std::string::npos);
+        CHECK(message.find("ter2") == std::string::npos);
+    }
+    CHECK(says(complaint("broker = 'kafka://h'"), {"embedded:, amqp://", "redis://HOST"}));
+    CHECK(says(complaint("visibility-timeout = 9"), {"from 10 to"}));
+}
+
 TEST_CASE("an unknown key names its file and line, and the nearest known one") {
     CHECK(says(complaint("\n\nworker = 2"), {".toml:3", "'worker'", "did you mean workers?"}));
     CHECK(says(complaint("ping_intervall = 2"), {".toml:1", "did you mean ping-interval?"}));

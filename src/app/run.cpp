@@ -45,7 +45,8 @@ void add_serve(CLI::App& program, command_line& said) {
     auto* command =
         add_command(program, said, "serve", "HTTP and WebSocket server, with workers inside");
     command->add_flag("--demo", said.demo, "a demonstration: loopback only, nobody has to sign in");
-    command->add_flag("--bench", said.bench, "adds the open routes that measurements need");
+    command->add_flag("--bench", said.bench,
+                      "adds the open routes and the jobs that measurements need");
 }
 
 void add_worker(CLI::App& program, command_line& said) {
@@ -60,6 +61,9 @@ void add_worker(CLI::App& program, command_line& said) {
         ->check(CLI::Range(1, 1024));
     command->add_option("-n,--hostname", said.worker.name,
                         "name of this worker; %h %n %d as with celery [celery@%h]");
+    command->add_flag("-E,--task-events", said.worker.task_events,
+                      "tells monitors of each job from the start; with a broker");
+    command->add_flag("--bench", said.bench, "adds the jobs that measurements need");
     command->add_option("--loglevel", said.given["log-level"], "the same as --log-level")
         ->expected(1);
 }
@@ -68,6 +72,7 @@ void add_job_commands(CLI::App& program, command_line& said) {
     auto* call = add_command(program, said, "call", "enqueues a task and prints its id");
     call->add_option("TASK", said.first, "registered name")->required();
     call->add_option("JSON-ARGS", said.second, "an array (positional) or an object (named)");
+    call->add_flag("--bench", said.bench, "knows the jobs that measurements need");
     call->add_flag("--wait", said.wait, "waits for the end and prints the result");
     auto* inspect = add_command(program, said, "inspect", "asks the running workers");
     inspect->add_option("WHAT", said.first, "ping, active, registered, stats or queues")

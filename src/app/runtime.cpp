@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/job_settings.hpp"
 #include "app/spd_log.hpp"
 
 namespace carillon::app {
@@ -61,9 +62,7 @@ result<std::unique_ptr<runtime>> runtime::start(application& site, const setting
     }
     parts->shared_.emplace(services{config, log, counters, *parts->database_, *layer, nullptr});
     site.register_jobs(parts->registry_, *parts->shared_);
-    job_queue_options options;
-    options.data_dir = config.data_dir;
-    auto queue = job_queue::open(options, {parts->registry_, layer, &log, &counters});
+    auto queue = job_queue::open(queue_options(config), {parts->registry_, layer, &log, &counters});
     if (!queue)
         return queue.error();
     parts->jobs_ = *std::move(queue);

@@ -11,7 +11,7 @@
 
 #include "app/layer_settings.hpp"
 #include "app/operations.hpp"
-#include "app/runtime.hpp"
+#include "app/remote_control.hpp"
 #include "channels/memory_layer.hpp"
 #include "net/acceptor.hpp"
 #include "web/http_session.hpp"
@@ -96,7 +96,8 @@ struct running_server {
     std::unique_ptr<net::server> server;
     std::unique_ptr<relay_server> relay;
     std::unique_ptr<worker_pool> workers;
-    background_routes background; // outlives the workers
+    std::unique_ptr<jobs::worker_node> node; // goes before the workers
+    background_routes background;            // outlives the workers
     std::unique_ptr<background_workers> consumers;
 
     channel_layer& layer() noexcept {
@@ -178,6 +179,7 @@ result<void> running_server::start_workers(application& app, const settings& con
     if (!pooled)
         return pooled.error();
     workers = *std::move(pooled);
+    node = attach_node(app, *parts, *workers, false, {});
     return {};
 }
 
@@ -205,6 +207,7 @@ void running_server::stop_workers(const settings& config, logger& log) {
     if (workers) {
         const auto report = workers->stop(now() + config.shutdown_grace,
                                           now() + config.shutdown_grace + std::chrono::seconds(5));
+        node.reset();
         log.info("workers stopped", {{"finished", report.finished},
                                      {"handed_back", report.returned},
                                      {"abandoned", report.abandoned}});

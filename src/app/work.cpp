@@ -1,13 +1,16 @@
 #include <algorithm>
+#include <csignal>
 #include <future>
 #include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include "app/commands.hpp"
+#include "app/job_settings.hpp"
 #include "app/layer_settings.hpp"
-#include "app/runtime.hpp"
+#include "app/remote_control.hpp"
 #include <carillon/jobs/worker_pool.hpp>
 
 namespace carillon::app {
@@ -49,7 +52,8 @@ private:
 
     std::string name_ = "background";
     std::unique_ptr<worker_pool> pool_;
-    background_routes routes_; // outlives the workers
+    std::unique_ptr<jobs::worker_node> node_; // goes before the pool
+    background_routes routes_;                // outlives the workers
     std::unique_ptr<background_workers> consumers_;
 };
 
@@ -82,6 +86,8 @@ result<void> crew::start(application& site, const worker_arguments& arguments, r
         return pool.error();
     pool_ = *std::move(pool);
     name_ = pool_->name();
+    node_ = attach_node(site, parts, *pool_, arguments.task_events,
+                        [] { ::kill(::getpid(), SIGTERM); }); // as an operator would
     return {};
 }
 
@@ -93,6 +99,7 @@ bool crew::stop(std::chrono::seconds grace, logger& log) {
     stop_report report;
     if (pool_)
         report = pool_->stop(now() + grace, now() + grace + std::chrono::seconds(5));
+    node_.reset();
     const bool finished = handlers.get();
     log.info("worker stopped", {{"finished", report.finished},
                                 {"handed_back", report.returned},
@@ -123,6 +130,7 @@ int work(application& site, const settings& config, worker_arguments arguments) 
     log->info("worker ready",
               {{"name", working.name()},
                {"threads", arguments.threads},
+               {"broker", shown_broker(config)},
                {"queues", fmt::format("{}", fmt::join(arguments.queues, ","))},
                {"channels", fmt::format("{}", fmt::join(arguments.channels, ","))}});
     signals.wait();

@@ -7,10 +7,15 @@
 #include <vector>
 
 #include <carillon/base/clock.hpp>
-
-#include "jobs/embedded_store.hpp"
+#include <carillon/jobs/queue.hpp>
 
 namespace carillon::jobs {
+
+struct worker_row {
+    worker_info shown;
+    std::int64_t seq = 0, beat = 0;
+    std::chrono::milliseconds lease{};
+};
 
 // A worker is dead when nobody holds its lock file: its process has ended. A worker whose lock is held but whose
 // heartbeat has not moved for a lease stands still, and counts as dead too. The lease is measured on the clock of

@@ -6,8 +6,8 @@
 
 #include <carillon/wire/json.hpp>
 
+#include "jobs/embedded_rows.hpp"
 #include "jobs/records.hpp"
-#include "wire/celery/message.hpp"
 
 namespace carillon::jobs {
 
@@ -17,8 +17,14 @@ using db::sqlite::connection;
 using db::sqlite::reset_at_end;
 using db::sqlite::statement;
 
-value micros_or_null(const std::optional<utc_time>& when) {
-    return when ? value(to_micros(*when)) : value();
+row_state row_of(end_state state) noexcept {
+    switch (state) {
+    case end_state::completed: return row_state::completed;
+    case end_state::failed: return row_state::failed;
+    case end_state::cancelled: return row_state::cancelled;
+    case end_state::retried: return row_state::delayed;
+    }
+    return row_state::failed;
 }
 
 constexpr std::string_view claim_sql =
@@ -35,8 +41,14 @@ struct claim_request {
     bool ahead;
 };
 
+// A claimed job with its message as it lies in the file: it is decoded on the thread that claims, not on the writer.
+struct taken_row {
+    claimed_job job;
+    wire::celery::encoded_message stored;
+};
+
 result<void> claim_from(connection& on, const claim_request& wanted,
-                        std::vector<claimed_job>& taken) {
+                        std::vector<taken_row>& taken) {
     constexpr std::int64_t any_number = INT64_MAX;
     auto prepared = on.cached(claim_sql);
     if (!prepared)
@@ -58,7 +70,7 @@ result<void> claim_from(connection& on, const claim_request& wanted,
             return more.error();
         if (!*more)
             return {};
-        claimed_job& job = taken.emplace_back();
+        claimed_job& job = taken.emplace_back().job;
         job.seq = claim.integer(0);
         job.id = claim.text(1);
         job.task = claim.text(2);
@@ -76,23 +88,23 @@ result<void> claim_from(connection& on, const claim_request& wanted,
     }
 }
 
-result<void> load_message(connection& on, claimed_job& job) {
-    auto prepared = on.cached("SELECT headers, properties, body FROM messages WHERE seq = ?");
-    if (!prepared)
-        return prepared.error();
-    auto& found = **prepared;
-    reset_at_end after(found);
-    found.bind(1, job.seq);
-    auto there = found.step();
-    if (!there)
-        return there.error();
-    // A job without its message is settled as failed by whoever decodes the empty texts.
-    if (*there) {
-        job.headers = found.text(0);
-        job.properties = found.text(1);
-        job.body = found.text(2);
+std::vector<claimed_job> in_order(std::vector<taken_row> taken) {
+    std::vector<claimed_job> jobs;
+    jobs.reserve(taken.size());
+    for (auto& [job, stored] : taken) {
+        auto read = wire::celery::decode(stored.headers, stored.properties, stored.body);
+        job.message =
+            read ? result<shared_message>(std::make_shared<wire::celery::message>(*std::move(read)))
+                 : read.error();
+        jobs.push_back(std::move(job));
     }
-    return {};
+    // RETURNING promises no order.
+    std::ranges::stable_sort(jobs, [](const auto& a, const auto& b) {
+        return a.counted != b.counted     ? a.counted
+               : a.priority != b.priority ? a.priority > b.priority
+                                          : a.seq < b.seq;
+    });
+    return jobs;
 }
 
 result<void> promote_due(connection& on) {
@@ -101,41 +113,30 @@ result<void> promote_due(connection& on) {
     return done ? result<void>() : done.error();
 }
 
-result<void> add_row(connection& on, const new_job& job) {
-    auto added =
-        on.query("INSERT INTO jobs (id, task, queue, state, priority, eta, expires, created, "
-                 "group_name, event_type) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
-                 {job.id, job.task, job.queue,
-                  static_cast<std::int64_t>(job.eta ? row_state::delayed : row_state::ready),
-                  job.priority, micros_or_null(job.eta), micros_or_null(job.expires),
-                  to_micros(utc_now()), job.group, job.event_type});
-    if (!added)
-        return added.error().code == errc::conflict
-                   ? failure{errc::conflict, fmt::format("a job with the id {} exists", job.id)}
-                   : added.error();
-    auto stored =
-        on.execute("INSERT INTO messages (seq, headers, properties, body) VALUES (?, ?, ?, ?)",
-                   {added->front().at(0), job.headers, job.properties, job.body});
-    return stored ? result<void>() : stored.error();
-}
+// The texts that an end brings along, made before the writer's turn.
+struct end_texts {
+    std::optional<std::string> result;
+    std::optional<std::string> next_headers;
+};
 
-result<bool> write_end(connection& on, const run_end& end) {
-    const bool again = end.state == row_state::delayed;
+result<bool> write_end(connection& on, const run_end& end, const end_texts& texts) {
+    const bool again = end.state == end_state::retried;
     const std::int64_t counted = (end.ran ? 1 : 0) - (end.job.counted ? 1 : 0);
     auto changed = on.execute(
         "UPDATE jobs SET state = ?, owner = NULL, attempts = attempts + ?, retries = retries + ?, "
         "progress = ?, "
         "message = ?, result = ?, error = ?, eta = ?, finished = ? "
         "WHERE seq = ? AND owner = ? AND state IN (2, 3)",
-        {static_cast<std::int64_t>(end.state), counted, again ? 1 : 0, end.progress, end.message,
-         end.result_json ? value(*end.result_json) : value(), end.error, micros_or_null(end.eta),
+        {static_cast<std::int64_t>(row_of(end.state)), counted, again ? 1 : 0, end.progress,
+         end.message, texts.result ? value(*texts.result) : value(), end.error,
+         again ? micros_or_null(end.next->eta) : value(),
          again ? value() : value(to_micros(utc_now())), end.job.seq, end.owner});
     if (!changed)
         return changed.error();
-    if (*changed == 0 || !again)
+    if (*changed == 0 || !texts.next_headers)
         return *changed > 0;
-    auto renewed =
-        on.execute("UPDATE messages SET headers = ? WHERE seq = ?", {end.headers, end.job.seq});
+    auto renewed = on.execute("UPDATE messages SET headers = ? WHERE seq = ?",
+                              {*texts.next_headers, end.job.seq});
     return renewed ? result<bool>(true) : renewed.error();
 }
 
@@ -151,20 +152,12 @@ result<void> write_given_back(connection& on, std::int64_t owner,
     return {};
 }
 
-// A job that never lost a worker before goes back at once. One that did may be what kills them: it waits, twice as long
-// each time, 64 s at most.
-constexpr std::string_view return_sql =
-    "UPDATE jobs SET owner = NULL, state = CASE WHEN losses = 0 THEN 0 ELSE 1 END, "
-    "eta = CASE WHEN losses = 0 THEN eta ELSE ? + (1 << min(losses - 1, 6)) * 1000000 END, "
-    "losses = losses + 1, error = ? WHERE owner = ? AND state IN (2, 3)";
-
 // The message as it was first sent, so that a job put back by hand has all its tries again.
 result<void> renew_message(connection& on, std::int64_t seq) {
-    claimed_job job;
-    job.seq = seq;
-    if (auto loaded = load_message(on, job); !loaded)
+    wire::celery::encoded_message first;
+    if (auto loaded = load_message(on, seq, first); !loaded)
         return loaded;
-    auto message = wire::celery::decode(job.headers, job.properties, job.body);
+    auto message = wire::celery::decode(first.headers, first.properties, first.body);
     if (!message)
         return {}; // it fails again, with the same reason
     message->retries = 0;
@@ -177,17 +170,62 @@ result<void> renew_message(connection& on, std::int64_t seq) {
     return stored ? result<void>() : stored.error();
 }
 
+// Several changes of which either all or none are made; others of the same transaction stay.
+template <class Changes>
+result<void> whole_or_nothing(connection& on, Changes changes) {
+    if (auto begun = on.run("SAVEPOINT part"); !begun)
+        return begun;
+    auto made = changes();
+    if (!made)
+        if (auto undone = on.run("ROLLBACK TO part"); !undone)
+            return undone;
+    auto kept = on.run("RELEASE part");
+    return made ? kept : made;
+}
+
 } // namespace
 
-void embedded_store::add(const new_job& job, std::function<void(const result<void>&)> done) {
+void embedded_store::add(new_job job, std::function<void(const result<std::string>& id)> done) {
+    auto row = row_of(job.message, std::move(job.queue), options_.message_bytes_max);
+    if (!row)
+        return done(row.error());
+    row->unique_key = std::move(job.unique_key);
+    count_new(row->eta.has_value());
+    auto id = std::make_shared<result<std::string>>(failure{});
     group_commit::operation wanted;
-    wanted.apply = [job](connection& on) { return add_row(on, job); };
-    wanted.settled = std::move(done);
-    {
-        // Counted at once: the measure of the last second would let a burst through.
-        std::lock_guard lock(changes_guard_);
-        ++(job.eta ? depth_.delayed : depth_.ready);
-    }
+    wanted.settled = [id, done = std::move(done)](const result<void>& settled) {
+        done(settled ? *id : settled.error());
+    };
+    wanted.apply = [id, row = *std::move(row)](connection& on) -> result<void> {
+        *id = add_row(on, row);
+        return *id ? result<void>() : id->error();
+    };
+    writer_->submit(std::move(wanted));
+}
+
+// Counted at once: the measure of the last second would let a burst through.
+void embedded_store::count_new(bool delayed) {
+    std::lock_guard lock(changes_guard_);
+    ++(delayed ? depth_.delayed : depth_.ready);
+}
+
+void embedded_store::send(
+    const wire::celery::signature& workflow,
+    std::function<void(const result<wire::celery::result_tuple>& sent)> done) {
+    auto planned = wire::celery::send_signature(workflow, workflow_.sending());
+    if (!planned)
+        return done(planned.error());
+    for (const auto& each : planned->messages)
+        count_new(each.what.eta.has_value());
+    auto plan = std::make_shared<const wire::celery::plan>(*std::move(planned));
+    group_commit::operation wanted;
+    wanted.settled = [plan, done = std::move(done)](const result<void>& settled) {
+        done(settled ? result<wire::celery::result_tuple>(plan->children.front())
+                     : settled.error());
+    };
+    wanted.apply = [this, plan](connection& on) {
+        return whole_or_nothing(on, [&] { return embedded_workflow(on, workflow_).add(*plan); });
+    };
     writer_->submit(std::move(wanted));
 }
 
@@ -212,13 +250,16 @@ result<std::optional<job_record>> embedded_store::request_cancel(std::string_vie
 result<bool> embedded_store::settle_cancelled(std::string_view id, const std::string& message) {
     bool settled = false;
     auto done = writer_->run([&](connection& on) -> result<void> {
-        auto changed = on.execute("UPDATE jobs SET state = 6, message = ?, finished = ? "
-                                  "WHERE id = ? AND cancel = 1 AND state IN (0, 1)",
-                                  {message, to_micros(utc_now()), std::string(id)});
+        auto changed = on.query("UPDATE jobs SET state = 6, message = ?, finished = ? "
+                                "WHERE id = ? AND cancel = 1 AND state IN (-1, 0, 1) RETURNING seq",
+                                {message, to_micros(utc_now()), std::string(id)});
         if (!changed)
             return changed.error();
-        settled = *changed > 0;
-        return {};
+        settled = !changed->empty();
+        if (!settled)
+            return {};
+        const auto seq = changed->front().at(0).to_int();
+        return embedded_workflow(on, workflow_).cancel_after(seq, message);
     });
     if (!done)
         return done.error();
@@ -253,11 +294,27 @@ result<std::optional<bool>> embedded_store::requeue(std::string_view id) {
     return outcome;
 }
 
+// Costs a read, no transaction, where nothing may start.
+result<bool> embedded_store::worth_a_claim(std::span<const std::string> queues) {
+    auto ready = has_ready(queues);
+    if (!ready || *ready)
+        return ready;
+    auto eta = next_eta();
+    if (!eta)
+        return eta.error();
+    return *eta && **eta <= utc_now();
+}
+
 result<std::vector<claimed_job>> embedded_store::claim(std::int64_t owner,
                                                        std::span<const std::string> queues,
                                                        std::uint32_t now_max,
                                                        std::uint32_t ahead_max) {
-    std::vector<claimed_job> taken;
+    auto worth = worth_a_claim(queues);
+    if (!worth)
+        return worth.error();
+    if (!*worth)
+        return std::vector<claimed_job>();
+    std::vector<taken_row> taken;
     auto done = writer_->run([&](connection& on) -> result<void> {
         taken.clear();
         if (auto promoted = promote_due(on); !promoted)
@@ -272,36 +329,64 @@ result<std::vector<claimed_job>> embedded_store::claim(std::int64_t owner,
             }
         }
         ++turn_;
-        for (auto& job : taken)
-            if (auto loaded = load_message(on, job); !loaded)
+        for (auto& each : taken)
+            if (auto loaded = load_message(on, each.job.seq, each.stored); !loaded)
                 return loaded;
         return {};
     });
     if (!done)
         return done.error();
-    // RETURNING promises no order.
-    std::ranges::stable_sort(taken, [](const auto& a, const auto& b) {
-        return a.counted != b.counted     ? a.counted
-               : a.priority != b.priority ? a.priority > b.priority
-                                          : a.seq < b.seq;
-    });
-    return taken;
+    return in_order(std::move(taken));
 }
 
 void embedded_store::end_run(run_end end, std::function<void(bool held)> done) {
+    end_texts texts;
+    if (end.state == end_state::completed)
+        texts.result = to_json(end.result);
+    if (end.next) {
+        auto encoded = wire::celery::encode(*end.next);
+        CARILLON_ASSERT(encoded.has_value(), "a message that was read can be written");
+        texts.next_headers = std::move(encoded->headers);
+    }
     auto held = std::make_shared<bool>(false);
+    auto following = consequences_of(end, workflow_.sending, log_);
     group_commit::operation wanted;
-    wanted.apply = [end = std::move(end), held](connection& on) -> result<void> {
-        auto written = write_end(on, end);
-        *held = written && *written;
-        return written ? result<void>() : written.error();
-    };
+    if (following.none())
+        wanted.apply = [end = std::move(end), texts = std::move(texts),
+                        held](connection& on) -> result<void> {
+            auto written = write_end(on, end, texts);
+            *held = written && *written;
+            return written ? result<void>() : written.error();
+        };
+    else
+        wanted.apply = [this, end = std::move(end), texts = std::move(texts),
+                        following = std::move(following), held](connection& on) -> result<void> {
+            auto written = write_end(on, end, texts);
+            *held = written && *written;
+            if (!written)
+                return written.error();
+            return *held ? follow(on, end, following) : result<void>();
+        };
     wanted.settled = [held, done = std::move(done)](const result<void>& settled) {
         if (done)
             done(settled && *held);
     };
     wanted.until_done = true;
     writer_->submit(std::move(wanted));
+}
+
+// A job that ended has ended: where what follows cannot be written, that is logged and left out, unless the disk failed.
+result<void> embedded_store::follow(connection& on, const run_end& end,
+                                    const consequences& following) {
+    auto done = whole_or_nothing(on, [&] {
+        return embedded_workflow(on, workflow_)
+            .follow(following, {*end.of, end.state, outcome_of(end), end.error});
+    });
+    if (done || group_commit::spoils_transaction(done))
+        return done;
+    log_.error("what follows a job cannot be stored and is left out",
+               {{"job", end.of->id}, {"task", end.of->task}, {"error", done.error().message}});
+    return {};
 }
 
 void embedded_store::note_progress(std::int64_t seq, std::int64_t owner, std::int64_t progress,
@@ -340,58 +425,6 @@ void embedded_store::give_back(std::int64_t owner, std::vector<held_job> jobs) {
     writer_->submit(std::move(wanted));
 }
 
-result<std::int64_t> embedded_store::add_worker(const worker_info& worker,
-                                                std::chrono::milliseconds lease) {
-    std::int64_t seq = 0;
-    array queues(worker.queues.begin(), worker.queues.end());
-    array registered(worker.registered.begin(), worker.registered.end());
-    auto done = writer_->run([&](connection& on) -> result<void> {
-        auto added =
-            on.query("INSERT INTO workers (uuid, name, pid, threads, queues, registered, started, "
-                     "heartbeat, lease_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
-                     {worker.id, worker.name, worker.pid, worker.threads, queues, registered,
-                      to_micros(worker.started), to_micros(utc_now()), lease.count()});
-        if (!added)
-            return added.error();
-        seq = added->front().at(0).to_int();
-        return {};
-    });
-    if (!done)
-        return done.error();
-    return seq;
-}
-
-result<bool> embedded_store::heartbeat(std::int64_t owner, std::uint64_t processed) {
-    bool there = false;
-    auto done = writer_->run([&](connection& on) -> result<void> {
-        auto changed = on.execute(
-            "UPDATE workers SET heartbeat = ?, beat = beat + 1, processed = ? WHERE seq = ?",
-            {to_micros(utc_now()), processed, owner});
-        if (!changed)
-            return changed.error();
-        there = *changed > 0;
-        return {};
-    });
-    if (!done)
-        return done.error();
-    return there;
-}
-
-result<std::int64_t> embedded_store::remove_worker(std::int64_t owner, const std::string& why) {
-    std::int64_t returned = 0;
-    auto done = writer_->run([&](connection& on) -> result<void> {
-        auto changed = on.execute(return_sql, {to_micros(utc_now()), why, owner});
-        if (!changed)
-            return changed.error();
-        returned = *changed;
-        auto removed = on.execute("DELETE FROM workers WHERE seq = ?", {owner});
-        return removed ? result<void>() : removed.error();
-    });
-    if (!done)
-        return done.error();
-    return returned;
-}
-
 result<std::int64_t> embedded_store::purge(utc_time before) {
     std::int64_t removed = 0;
     auto done = writer_->run([&](connection& on) -> result<void> {
@@ -402,6 +435,11 @@ result<std::int64_t> embedded_store::purge(utc_time before) {
         if (!changed)
             return changed.error();
         removed = *changed;
+        for (const char* sql : {"DELETE FROM chord_members WHERE group_id IN "
+                                "(SELECT group_id FROM chords WHERE created < ?)",
+                                "DELETE FROM chords WHERE created < ?"})
+            if (auto gone = on.execute(sql, {to_micros(before)}); !gone)
+                return gone.error();
         return {};
     });
     if (!done)

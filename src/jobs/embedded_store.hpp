@@ -1,5 +1,4 @@
-// embedded_store: the job queue as a SQLite file that several processes share. Facts only: it runs nothing and tells
-// nobody.
+// embedded_store: the job queue as a SQLite file that several processes share.
 //
 // Every write goes through one group_commit and is on disk when it is reported. A job is held by at most one worker
 // at a time; what a worker writes about a job that it no longer holds changes nothing. Thread-safe.
@@ -24,119 +23,65 @@
 #include <carillon/jobs/job.hpp>
 #include <carillon/jobs/queue.hpp>
 
+#include "channels/file_lock.hpp"
+#include "jobs/census.hpp"
+#include "jobs/embedded_workflow.hpp"
 #include "jobs/group_commit.hpp"
+#include "jobs/job_store.hpp"
 #include "jobs/store_schema.hpp"
 
 namespace carillon::jobs {
 
-struct new_job {
-    std::string id, task, queue, group, event_type;
-    std::int64_t priority = 0;
-    std::optional<utc_time> eta, expires;
-    std::string headers, properties, body;
-};
-
-struct claimed_job {
-    std::int64_t seq = 0;
-    std::string id, task, queue;
-    std::int64_t priority = 0;
-    std::int64_t attempts = 0, retries = 0, losses = 0;
-    bool counted = false; // this run is in `attempts`
-    bool cancel = false;
-    std::optional<utc_time> expires;
-    std::string group, event_type;
-    std::string headers, properties, body;
-};
-
-// A job taken by a worker, as far as the store needs it.
-struct held_job {
-    std::int64_t seq = 0;
-    bool counted = false;
-};
-
-// How one run of a job ended.
-struct run_end {
-    held_job job;
-    std::int64_t owner = 0;
-    row_state state = row_state::completed; // a final one, or delayed: tried again at `eta`
-    bool ran = true;                        // false: settled without running, and not counted
-    std::int64_t progress = 0;
-    std::string message;
-    std::optional<std::string> result_json;
-    std::string error;
-    std::optional<utc_time> eta;
-    std::string headers; // of the message for the next try
-};
-
-struct worker_row {
-    worker_info shown;
-    std::int64_t seq = 0, beat = 0;
-    std::chrono::milliseconds lease{};
-};
-
 inline constexpr std::int64_t purge_rows_max = 1'000; // removed in one transaction
 
-class embedded_store {
+class embedded_store final : public job_store {
 public:
+    // The registry says which queue a call without one goes to; it outlives the store.
     static result<std::shared_ptr<embedded_store>> open(const job_queue_options& options,
-                                                        logger& log);
-    ~embedded_store();
+                                                        const job_registry& registry, logger& log);
+    // Workers that were added and not removed count as dead from here on.
+    ~embedded_store() override;
 
-    // --- jobs, from outside
-    void add(const new_job& job, std::function<void(const result<void>&)> done);
-    // What the job was before; nothing where there is none. A job that is not finished is marked.
-    result<std::optional<job_record>> request_cancel(std::string_view id);
-    // Makes a marked job that is still waiting cancelled. False when a worker has taken it, which will settle it.
-    result<bool> settle_cancelled(std::string_view id, const std::string& message);
-    // False when the job is not failed or cancelled; nothing where there is none.
-    result<std::optional<bool>> requeue(std::string_view id);
+    void add(new_job job, std::function<void(const result<std::string>& id)> done) override;
+    void send(const wire::celery::signature& workflow,
+              std::function<void(const result<wire::celery::result_tuple>& sent)> done) override;
+    result<std::optional<job_record>> request_cancel(std::string_view id) override;
+    result<bool> settle_cancelled(std::string_view id, const std::string& message) override;
+    result<std::optional<bool>> requeue(std::string_view id) override;
 
-    // --- jobs, from their worker
-    // Takes up to `now_max` jobs to run at once, and `ahead_max` more that never lost a worker. Queues take turns in
-    // going first.
     result<std::vector<claimed_job>> claim(std::int64_t owner, std::span<const std::string> queues,
-                                           std::uint32_t now_max, std::uint32_t ahead_max);
-    // `done` hears whether the job was still this owner's. Kept trying until it is on disk.
-    void end_run(run_end end, std::function<void(bool held)> done);
+                                           std::uint32_t now_max, std::uint32_t ahead_max) override;
+    // What was lost shows when the end is written: always true.
+    bool begin_run(std::int64_t, std::int64_t) override { return true; }
+    void note_started(std::int64_t seq, std::int64_t owner) override;
     void note_progress(std::int64_t seq, std::int64_t owner, std::int64_t progress,
-                       std::string message);
-    // A reserved job that has begun.
-    void note_started(std::int64_t seq, std::int64_t owner);
-    // Back to the queue at once; these runs do not count.
-    void give_back(std::int64_t owner, std::vector<held_job> jobs);
+                       std::string message) override;
+    void end_run(run_end end, std::function<void(bool held)> done) override;
+    void give_back(std::int64_t owner, std::vector<held_job> jobs) override;
 
-    // --- workers
-    result<std::int64_t> add_worker(const worker_info& worker, std::chrono::milliseconds lease);
-    // False when the worker was declared dead: it holds nothing any more.
-    result<bool> heartbeat(std::int64_t owner, std::uint64_t processed);
-    // Removes the worker; what it still holds returns. Gives the number of those jobs.
-    result<std::int64_t> remove_worker(std::int64_t owner, const std::string& why);
+    result<std::int64_t> add_worker(const worker_info& worker,
+                                    std::chrono::milliseconds lease) override;
+    result<bool> heartbeat(std::int64_t owner, std::uint64_t processed) override;
+    result<std::int64_t> tend(std::int64_t owner) override;
+    result<void> remove_worker(std::int64_t owner, const std::string& why) override;
+    result<std::vector<worker_info>> workers() override;
+    // What remove_worker() does, with the number of the jobs that returned.
+    result<std::int64_t> bury(std::int64_t owner, const std::string& why);
     result<std::vector<worker_row>> worker_rows();
-    std::filesystem::path lock_of(const std::string& worker_uuid) const;
 
-    // --- reading
-    result<std::optional<job_record>> get(std::string_view id);
-    result<std::vector<job_record>> list(const job_filter& filter);
-    result<std::vector<queue_info>> queues();
-    result<bool> has_ready(std::span<const std::string> queues);
-    result<std::optional<utc_time>> next_eta();
-    result<std::vector<std::int64_t>> cancelled_of(std::int64_t owner);
-    // How many jobs are not finished, as of the last second or so.
-    struct depth {
-        std::int64_t ready = 0, delayed = 0, held = 0;
-        std::int64_t all() const noexcept { return ready + delayed + held; }
-    };
-    depth unfinished() const;
-    // Operations on their way to the disk.
-    std::size_t pending() const { return writer_->pending(); }
-    result<void> ping();
+    result<std::optional<job_record>> get(std::string_view id) override;
+    result<job_record> wait(std::string_view id, steady_time deadline) override;
+    result<std::vector<job_record>> list(const job_filter& filter) override;
+    result<std::vector<queue_info>> queues() override;
+    result<std::optional<utc_time>> next_eta() override;
+    result<std::vector<std::int64_t>> cancelled_of(std::int64_t owner) override;
+    depth unfinished() const override;
+    std::size_t pending() const override { return writer_->pending(); }
+    result<void> ping() override;
 
-    // --- changes
-    // Called, on a thread of the store and without delay, after each change made by this process, and within
-    // poll_interval of one made by another. Must not block nor call the store.
-    using listener = std::function<void()>;
-    std::uint64_t subscribe(listener heard);
-    void unsubscribe(std::uint64_t subscription);
+    // Changes made by another process are heard of within poll_interval.
+    std::uint64_t subscribe(listener heard) override;
+    void unsubscribe(std::uint64_t subscription) override;
     std::uint64_t epoch() const;
     // Returns when the epoch is no longer `seen`, or at the deadline.
     void wait_for_change(std::uint64_t seen, steady_time deadline);
@@ -145,8 +90,20 @@ public:
     result<std::int64_t> purge(utc_time before);
 
 private:
-    embedded_store(job_queue_options options, logger& log, db::sqlite::connection writer,
-                   db::sqlite::connection reader, db::sqlite::connection watcher);
+    embedded_store(job_queue_options options, const job_registry& registry, logger& log,
+                   db::sqlite::connection writer, db::sqlite::connection reader,
+                   db::sqlite::connection watcher);
+    static embedded_workflow::setting setting_of(const job_registry& registry, logger& log,
+                                                 std::size_t message_bytes_max);
+    void count_new(bool delayed);
+    result<void> follow(db::sqlite::connection& on, const run_end& end,
+                        const consequences& following);
+    result<bool> has_ready(std::span<const std::string> queues);
+    result<bool> worth_a_claim(std::span<const std::string> queues);
+    result<void> hold_lock(const std::string& worker_uuid);
+    void own_lock(const std::string& worker_uuid, std::int64_t owner);
+    void drop_lock(std::int64_t owner);
+    std::filesystem::path lock_of(const std::string& worker_uuid) const;
     void changed();
     void watch();
     void measure_depth();
@@ -154,6 +111,7 @@ private:
 
     job_queue_options options_;
     logger& log_;
+    embedded_workflow::setting workflow_;
 
     mutable std::mutex changes_guard_;
     std::condition_variable changes_;
@@ -162,6 +120,16 @@ private:
     std::uint64_t subscriptions_ = 0;
     bool closing_ = false;
     depth depth_;
+
+    // Of the workers of this process: what tells others that they live.
+    struct held_lock {
+        std::string worker_uuid;
+        std::int64_t owner;
+        file_lock lock;
+    };
+    std::mutex workers_guard_;
+    std::vector<held_lock> locks_;
+    census census_;
 
     std::mutex reader_guard_;
     db::sqlite::connection reader_;

@@ -1,9 +1,10 @@
 // The reading half of embedded_store, its opening and its watch for changes of other processes.
 #include <fmt/format.h>
 
-#include "channels/file_lock.hpp"
+#include "base/uuid.hpp"
 #include "jobs/embedded_store.hpp"
 #include "jobs/records.hpp"
+#include "jobs/worker_name.hpp"
 
 namespace carillon::jobs {
 
@@ -24,8 +25,8 @@ result<void> make_private_folder(const std::filesystem::path& folder) {
 
 } // namespace
 
-result<std::shared_ptr<embedded_store>> embedded_store::open(const job_queue_options& options,
-                                                             logger& log) {
+result<std::shared_ptr<embedded_store>>
+embedded_store::open(const job_queue_options& options, const job_registry& registry, logger& log) {
     for (const auto& folder : {options.data_dir, options.data_dir / "workers"})
         if (auto made = make_private_folder(folder); !made)
             return made.error();
@@ -43,16 +44,39 @@ result<std::shared_ptr<embedded_store>> embedded_store::open(const job_queue_opt
     if (!reader || !watcher)
         return reader ? watcher.error() : reader.error();
     return std::shared_ptr<embedded_store>(new embedded_store(
-        options, log, *std::move(writer), *std::move(reader), *std::move(watcher)));
+        options, registry, log, *std::move(writer), *std::move(reader), *std::move(watcher)));
 }
 
-embedded_store::embedded_store(job_queue_options options, logger& log,
+embedded_store::embedded_store(job_queue_options options, const job_registry& registry, logger& log,
                                db::sqlite::connection writer, db::sqlite::connection reader,
                                db::sqlite::connection watcher)
-    : options_(std::move(options)), log_(log), reader_(std::move(reader)),
+    : options_(std::move(options)), log_(log),
+      workflow_(setting_of(registry, log, options_.message_bytes_max)), reader_(std::move(reader)),
       watcher_(std::move(watcher)),
       writer_(std::make_unique<group_commit>(std::move(writer), log, [this] { changed(); })),
       watching_([this] { watch(); }) {}
+
+// What every new message of a workflow says of its sender, and where it goes.
+embedded_workflow::setting embedded_store::setting_of(const job_registry& registry, logger& log,
+                                                      std::size_t message_bytes_max) {
+    embedded_workflow::setting with;
+    with.sending = [origin = origin_name()] {
+        wire::celery::sending s;
+        s.when = utc_now();
+        s.new_id = make_uuid;
+        s.origin = origin;
+        return s;
+    };
+    with.route = [&registry](const wire::celery::outgoing& o) {
+        if (!o.queue.empty())
+            return o.queue;
+        const auto* entry = registry.find(o.what.task);
+        return entry ? entry->options.queue : job_options().queue;
+    };
+    with.message_bytes_max = message_bytes_max;
+    with.log = &log;
+    return with;
+}
 
 embedded_store::~embedded_store() {
     {
@@ -74,12 +98,28 @@ result<std::optional<job_record>> embedded_store::get(std::string_view id) {
     return find_record(reader_, id);
 }
 
+result<job_record> embedded_store::wait(std::string_view id, steady_time deadline) {
+    for (;;) {
+        const auto seen = epoch();
+        auto found = get(id);
+        if (!found)
+            return found.error();
+        if (!*found)
+            return failure{errc::not_found, fmt::format("there is no job {}", id.substr(0, 255))};
+        if (is_final((*found)->state))
+            return **std::move(found);
+        if (now() >= deadline)
+            return failure{errc::timed_out, "the job is not finished yet"};
+        wait_for_change(seen, deadline);
+    }
+}
+
 result<std::vector<job_record>> embedded_store::list(const job_filter& filter) {
     std::string sql(select_record);
     sql += " WHERE 1 = 1";
     array parameters;
     if (filter.state) {
-        static constexpr std::string_view rows_of[] = {"0, 1, 3", "2", "4", "5", "6"};
+        static constexpr std::string_view rows_of[] = {"-1, 0, 1, 3", "2", "4", "5", "6"};
         sql += fmt::format(" AND state IN ({})", rows_of[static_cast<std::size_t>(*filter.state)]);
     }
     if (!filter.task.empty()) {
@@ -103,8 +143,8 @@ result<std::vector<job_record>> embedded_store::list(const job_filter& filter) {
 }
 
 result<std::vector<queue_info>> embedded_store::queues() {
-    auto found =
-        read("SELECT queue, state, COUNT(*) FROM jobs GROUP BY queue, state ORDER BY queue");
+    auto found = read("SELECT queue, state, COUNT(*) FROM jobs WHERE state >= 0 "
+                      "GROUP BY queue, state ORDER BY queue");
     if (!found)
         return found.error();
     std::vector<queue_info> queues;
@@ -171,23 +211,6 @@ void embedded_store::measure_depth() {
 result<void> embedded_store::ping() {
     auto answer = read("SELECT 1 FROM jobs LIMIT 1");
     return answer ? result<void>() : answer.error();
-}
-
-result<std::vector<worker_row>> embedded_store::worker_rows() {
-    auto found = read("SELECT * FROM workers ORDER BY seq");
-    if (!found)
-        return found.error();
-    std::vector<worker_row> workers;
-    for (const auto& each : *found) {
-        auto& w = workers.emplace_back(worker_of(each));
-        const auto silent = utc_now() - w.shown.heartbeat;
-        w.shown.answering = silent < w.lease && file_lock::is_held(lock_of(w.shown.id));
-    }
-    return workers;
-}
-
-std::filesystem::path embedded_store::lock_of(const std::string& worker_uuid) const {
-    return options_.data_dir / "workers" / (worker_uuid + ".lock");
 }
 
 std::uint64_t embedded_store::subscribe(listener heard) {

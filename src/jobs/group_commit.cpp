@@ -9,14 +9,14 @@ namespace {
 
 constexpr std::chrono::milliseconds pause_after_failure{200};
 
-bool spoils_transaction(const result<void>& outcome) noexcept {
+} // namespace
+
+bool group_commit::spoils_transaction(const result<void>& outcome) noexcept {
     if (outcome)
         return false;
     const auto code = outcome.error().code;
     return code == errc::unavailable || code == errc::corrupt || code == errc::internal;
 }
-
-} // namespace
 
 group_commit::group_commit(db::sqlite::connection writer, logger& log,
                            std::function<void()> committed)

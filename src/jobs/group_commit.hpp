@@ -28,6 +28,9 @@ public:
         bool until_done = false;
     };
 
+    // Whether an operation with that outcome has to fail the whole transaction.
+    static bool spoils_transaction(const result<void>& outcome) noexcept;
+
     static constexpr std::size_t transaction_operations_max = 1'024;
 
     // `committed` is called on the writer thread after every transaction.

@@ -1,5 +1,5 @@
 // The keeper thread of a worker pool: it takes jobs from the store, keeps them this worker's, hears of cancels and
-// returns the jobs of workers that died.
+// looks after the store.
 #include <algorithm>
 
 #include "jobs/pool.hpp"
@@ -11,6 +11,8 @@ namespace {
 constexpr std::chrono::milliseconds census_interval{200};
 constexpr std::chrono::milliseconds tick{100};        // while jobs run
 constexpr std::chrono::milliseconds count_after{100}; // a reserved run that lasts longer is counted
+// Beyond it hard time limits wait until a handler leaves.
+constexpr std::size_t stuck_per_slot_max = 4;
 constexpr std::chrono::milliseconds stuck_after{500}; // taken jobs that no thread got to go back
 
 steady_time steady_of(utc_time when) {
@@ -33,7 +35,7 @@ void worker_pool::impl::keep() {
             next_beat = now() + options_.lease / 3;
         }
         if (now() >= next_census) {
-            return_dead();
+            tend();
             next_census = now() + census_interval;
             room |= std::exchange(feed_failed_, false);
         }
@@ -60,7 +62,8 @@ void worker_pool::impl::feed() {
     std::int64_t owner = 0;
     {
         std::lock_guard lock(guard_);
-        const auto idle = static_cast<std::size_t>(std::ranges::count(busy_, false));
+        const auto busy = static_cast<std::size_t>(std::ranges::count(busy_, true));
+        const auto idle = wanted_ > busy ? wanted_ - busy : 0;
         const auto waiting = taken_.size();
         now_max = static_cast<std::uint32_t>(idle > waiting ? idle - waiting : 0);
         const std::size_t beyond = waiting > idle ? waiting - idle : 0;
@@ -72,23 +75,16 @@ void worker_pool::impl::feed() {
         owner = owner_;
     }
     auto& store = *core_->store;
-    const auto eta = store.next_eta();
-    next_eta_ = eta ? *eta : std::nullopt;
-    const auto ready = store.has_ready(options_.queues);
-    feed_failed_ = !ready;
-    if (!ready || (!*ready && !(next_eta_ && *next_eta_ <= utc_now())))
-        return;
     auto claimed = store.claim(owner, options_.queues, now_max, ahead_max);
     if (!claimed) {
         feed_failed_ = true; // tried again with the next census
         core_->log().warning("no job could be taken", {{"error", claimed.error().message}});
         return;
     }
-    if (claimed->empty()) {
-        const auto later = store.next_eta();
-        next_eta_ = later ? *later : std::nullopt;
+    const auto eta = store.next_eta();
+    next_eta_ = eta ? *eta : std::nullopt;
+    if (claimed->empty())
         return;
-    }
     std::vector<jobs::held_job> too_late;
     {
         std::lock_guard lock(guard_);
@@ -166,37 +162,18 @@ void worker_pool::impl::declare_lost() {
                            {{"error", again.error().message}});
 }
 
-void worker_pool::impl::return_dead() {
-    auto rows = core_->store->worker_rows();
-    if (!rows)
-        return;
-    std::int64_t me = 0;
+void worker_pool::impl::tend() {
+    std::int64_t owner = 0;
     {
         std::lock_guard lock(guard_);
-        me = owner_;
+        owner = owner_;
     }
-    std::erase_if(*rows, [&](const auto& each) { return each.seq == me; });
-    std::vector<bool> held;
-    for (const auto& each : *rows)
-        held.push_back(file_lock::is_held(core_->store->lock_of(each.shown.id)));
-    for (const auto& dead : census_.dead_among(*rows, held, now())) {
-        const auto& row = *std::ranges::find(*rows, dead.seq, &jobs::worker_row::seq);
-        auto returned = core_->store->remove_worker(
-            dead.seq, dead.process_ended ? "its worker died"
-                                         : "its worker stood still longer than its lease");
-        if (!returned) {
-            core_->log().warning("the jobs of a dead worker could not be returned",
-                                 {{"error", returned.error().message}});
-            continue;
-        }
-        core_->count().lost.add(*returned);
-        core_->log().warning(
-            "a worker is gone; its jobs return to their queues",
-            {{"worker", row.shown.name}, {"pid", row.shown.pid}, {"jobs", *returned}});
-        std::error_code ignored;
-        if (dead.process_ended)
-            std::filesystem::remove(core_->store->lock_of(row.shown.id), ignored);
-    }
+    auto lost = core_->store->tend(owner);
+    if (lost)
+        core_->count().lost.add(*lost);
+    else
+        core_->log().warning("the job store could not be tended",
+                             {{"error", lost.error().message}});
 }
 
 void worker_pool::impl::look_after_runs() {
@@ -206,7 +183,39 @@ void worker_pool::impl::look_after_runs() {
         if (at - each->begun() >= count_after)
             each->count_now();
     }
+    replace_overdue(at);
+    join_freed();
     hand_back_stuck();
+}
+
+// A thread cannot be ended from outside: where a handler stays past its hard time limit, another one takes its place.
+void worker_pool::impl::replace_overdue(steady_time at) {
+    std::lock_guard lock(guard_);
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+        auto& present = slots_[slot];
+        if (!present || !present->hard_limit_passed(at) || ending_)
+            continue;
+        if (stuck_.size() >= stuck_per_slot_max * slots_.size() || !present->take_end())
+            continue;
+        stuck_.push_back({std::move(workers_[slot]), slot, generations_[slot]++});
+        ++*core_->stuck;
+        core_->log().error("a handler did not leave when its hard time limit passed",
+                           {{"job", present->job().id}, {"task", present->job().task}});
+        begin_thread(slot, std::exchange(present, nullptr));
+    }
+}
+
+void worker_pool::impl::join_freed() {
+    std::vector<stuck_thread> freed;
+    {
+        std::lock_guard lock(guard_);
+        for (auto& each : stuck_)
+            if (each.left)
+                freed.push_back(std::move(each));
+        std::erase_if(stuck_, [](const auto& each) { return !each.thread.joinable(); });
+    }
+    for (auto& each : freed)
+        each.thread.join();
 }
 
 // Short jobs were taken ahead, then long ones filled all threads: others may run what waits here.

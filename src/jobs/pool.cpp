@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "jobs/uuid.hpp"
+#include "base/uuid.hpp"
 #include "jobs/worker_name.hpp"
 
 namespace carillon {
@@ -22,7 +22,7 @@ constexpr int default_stop_s = 10;
 
 worker_pool::impl::impl(std::shared_ptr<jobs::queue_core> core, worker_options options)
     : name(jobs::worker_name(options.name, jobs::host_name())), core_(std::move(core)),
-      options_(std::move(options)), uuid_(jobs::make_uuid()) {}
+      options_(std::move(options)), uuid_(make_uuid()) {}
 
 worker_pool::impl::~impl() {
     if (!stopped_)
@@ -49,12 +49,6 @@ result<void> worker_pool::impl::enlist() {
 }
 
 result<void> worker_pool::impl::start() {
-    // The lock before the row: a row without a held lock is a dead worker.
-    auto held =
-        file_lock::create(core_->store->lock_of(uuid_), fmt::format("process {}", ::getpid()));
-    if (!held)
-        return held.error();
-    lock_ = *std::move(held);
     if (auto enlisted = enlist(); !enlisted)
         return enlisted;
     subscription_ = core_->store->subscribe([this] {
@@ -64,14 +58,38 @@ result<void> worker_pool::impl::start() {
     });
     slots_.resize(options_.threads);
     busy_.resize(options_.threads);
+    generations_.resize(options_.threads);
+    left_.resize(options_.threads);
+    wanted_ = options_.threads;
+    core_->threads += options_.threads;
     keeper_ = std::thread([this] { keep(); });
     flusher_ = std::thread([this] { flush_progress(); });
+    workers_.resize(options_.threads);
+    std::lock_guard lock(guard_);
     for (std::size_t i = 0; i < options_.threads; ++i)
-        workers_.emplace_back([this, i] { work(i); });
+        begin_thread(i, nullptr);
     return {};
 }
 
-void worker_pool::impl::work(std::size_t slot) {
+// With guard_ held. The thread of a slot; first it ends the run that the one before it could not.
+void worker_pool::impl::begin_thread(std::size_t slot, run overdue) {
+    const auto generation = generations_[slot];
+    ++living_;
+    workers_[slot] = std::thread([this, slot, generation, overdue = std::move(overdue)]() mutable {
+        if (overdue) {
+            const auto begun = overdue->begun();
+            overdue->end_overdue(expect_settled());
+            overdue.reset();
+            end_one(slot, generation, begun);
+        }
+        work(slot, generation);
+        std::lock_guard lock(guard_);
+        --living_;
+        idle_.notify_all();
+    });
+}
+
+void worker_pool::impl::work(std::size_t slot, std::uint64_t generation) {
     for (;;) {
         jobs::claimed_job job;
         {
@@ -80,9 +98,11 @@ void worker_pool::impl::work(std::size_t slot) {
                 room_ = true;
                 keeper_wake_.notify_one();
             }
-            work_there_.wait(lock, [&] { return leaving_ || !taken_.empty(); });
-            if (taken_.empty())
+            work_there_.wait(lock, [&] { return leaving_ || slot >= wanted_ || !taken_.empty(); });
+            if (slot >= wanted_ || taken_.empty()) {
+                left_[slot] = true;
                 return;
+            }
             job = std::move(taken_.front());
             taken_.pop_front();
             busy_[slot] = true;
@@ -94,43 +114,62 @@ void worker_pool::impl::work(std::size_t slot) {
         }
         const auto begun = now();
         run_one(slot, std::move(job));
-        end_one(slot, begun);
+        if (!end_one(slot, generation, begun))
+            return;
     }
+}
+
+// Why a claimed job is not to be run, if so.
+std::optional<jobs::unrun_end> worker_pool::impl::refusal(const jobs::claimed_job& job,
+                                                          const job_registry::entry* entry) {
+    using jobs::end_state;
+    namespace celery = wire::celery;
+    if (job.cancel)
+        return jobs::unrun_end{end_state::cancelled, "Cancelled", celery::task_revoked("revoked")};
+    if (job.expires && *job.expires < utc_now())
+        return jobs::unrun_end{end_state::cancelled, "Expired", celery::task_revoked("expired")};
+    if (!job.message) {
+        const auto why = "the stored message cannot be read: " + job.message.error().message;
+        return jobs::unrun_end{end_state::failed, why,
+                               celery::to_exception({job.message.error().code, why}), true};
+    }
+    if (!entry)
+        return jobs::unrun_end{end_state::failed,
+                               fmt::format("no task is registered as `{}`", job.task),
+                               celery::not_registered(job.task), true};
+    if (job.losses >= static_cast<std::int64_t>(entry->options.losses_max)) {
+        const auto why = fmt::format("{} workers died while they ran this job", job.losses);
+        return jobs::unrun_end{end_state::failed, why, celery::worker_lost(why)};
+    }
+    return std::nullopt;
 }
 
 void worker_pool::impl::run_one(std::size_t slot, jobs::claimed_job job) {
     static const job_registry::entry unknown{{}, nullptr, {}};
-    auto message = wire::celery::decode(job.headers, job.properties, job.body);
     const auto* entry = core_->registry().find(job.task);
-    std::string refused;
-    if (!message)
-        refused = "the stored message cannot be read: " + message.error().message;
-    else if (!entry)
-        refused = fmt::format("no task is registered as `{}`", job.task);
-    else if (job.losses >= static_cast<std::int64_t>(entry->options.losses_max))
-        refused = fmt::format("{} workers died while they ran this job", job.losses);
-    const bool cancelled = job.cancel;
-    const bool expired = job.expires && *job.expires < utc_now();
+    auto refused = refusal(job, entry);
     std::int64_t owner = 0;
     {
         std::lock_guard lock(guard_);
         owner = owner_;
     }
-    auto made = std::make_shared<jobs::running_job>(
-        *core_, std::move(job), entry ? *entry : unknown,
-        message ? *std::move(message) : wire::celery::message(), owner, [this] {
-            std::lock_guard lock(guard_);
-            flush_changed_ = true;
-            flush_wake_.notify_one();
-        });
-    if (cancelled || expired)
-        return made->settle_unrun(jobs::row_state::cancelled, cancelled ? "Cancelled" : "Expired",
-                                  expect_settled());
-    if (!refused.empty())
-        return made->settle_unrun(jobs::row_state::failed, refused, expect_settled());
+    auto made = std::make_shared<jobs::running_job>(*core_, std::move(job),
+                                                    entry ? *entry : unknown, owner, [this] {
+                                                        std::lock_guard lock(guard_);
+                                                        flush_changed_ = true;
+                                                        flush_wake_.notify_one();
+                                                    });
+    if (refused)
+        return made->settle_unrun(*std::move(refused), expect_settled());
+    if (!core_->store->begin_run(made->job().seq, owner))
+        return; // it is with another worker by now
     {
         std::lock_guard lock(guard_);
         slots_[slot] = made;
+        if (auto known = begun_by_task_.find(made->job().task); known != begun_by_task_.end())
+            ++known->second;
+        else
+            begun_by_task_.emplace(made->job().task, 1);
         // What was asked of this job before its run was known.
         if (shutdown_asked_)
             made->request_stop(stop_reason::shutdown);
@@ -141,14 +180,24 @@ void worker_pool::impl::run_one(std::size_t slot, jobs::claimed_job job) {
     made->run(expect_settled());
 }
 
-void worker_pool::impl::end_one(std::size_t slot, steady_time begun) {
+// False when another thread has taken this one's place meanwhile.
+bool worker_pool::impl::end_one(std::size_t slot, std::uint64_t generation, steady_time begun) {
     const double took_s = std::chrono::duration<double>(now() - begun).count();
     std::lock_guard lock(guard_);
+    if (generations_[slot] != generation) {
+        for (auto& each : stuck_)
+            if (each.slot == slot && each.generation == generation)
+                each.left = true;
+        --*core_->stuck;
+        idle_.notify_all();
+        return false;
+    }
     slots_[slot].reset();
     busy_[slot] = false;
     ++processed_;
     mean_run_s_ += (took_s - mean_run_s_) * mean_weight;
     idle_.notify_all();
+    return true;
 }
 
 // The callback for one end: stop() waits for all of them.
@@ -167,7 +216,7 @@ std::function<void()> worker_pool::impl::expect_settled() {
 std::uint32_t worker_pool::impl::ahead_wanted() const {
     if (mean_run_s_ > short_run_s)
         return 0;
-    const double fit = ahead_work_s / std::max(mean_run_s_, 1e-6) * options_.threads;
+    const double fit = ahead_work_s / std::max(mean_run_s_, 1e-6) * static_cast<double>(wanted_);
     return static_cast<std::uint32_t>(std::min<double>(fit, options_.ahead_max));
 }
 
@@ -220,6 +269,7 @@ stop_report worker_pool::impl::stop(steady_time grace, steady_time deadline) {
     }
     core_->count().given_back.add(static_cast<std::int64_t>(unbegun.size()));
     report_.returned = unbegun.size();
+    core_->store->rest(owner);
     core_->store->give_back(owner, std::move(unbegun));
     {
         std::unique_lock lock(guard_);
@@ -234,7 +284,8 @@ stop_report worker_pool::impl::stop(steady_time grace, steady_time deadline) {
         each->request_stop(stop_reason::shutdown);
     std::unique_lock lock(guard_);
     idle_.wait_until(lock, deadline, [&] { return all_idle(); });
-    report_.abandoned = static_cast<std::uint64_t>(std::ranges::count(busy_, true));
+    report_.abandoned = static_cast<std::uint64_t>(
+        std::ranges::count(busy_, true) + std::ranges::count(stuck_, false, &stuck_thread::left));
     const auto ended = processed_ - before;
     lock.unlock();
     const auto handed_back = static_cast<std::uint64_t>(
@@ -255,27 +306,36 @@ void worker_pool::impl::stop_threads() {
         leaving_ = true;
     }
     work_there_.notify_all();
-    for (auto& each : workers_)
-        each.join();
     {
-        std::lock_guard lock(guard_);
+        // The keeper works until the last handler has left: it beats, and it replaces threads.
+        std::unique_lock lock(guard_);
+        idle_.wait(lock, [&] { return living_ == 0; });
         ending_ = true;
     }
     keeper_wake_.notify_all();
     flush_wake_.notify_all();
     keeper_.join();
     flusher_.join();
-    std::int64_t owner = 0;
-    {
-        std::unique_lock lock(guard_);
-        idle_.wait(lock, [&] { return unsettled_ == 0; });
-        owner = owner_;
-    }
+    for (auto& each : workers_)
+        if (each.joinable())
+            each.join();
+    for (auto& each : stuck_)
+        each.thread.join();
+    core_->threads -= static_cast<std::int64_t>(wanted_);
+    sign_off();
+}
+
+void worker_pool::impl::sign_off() {
+    std::unique_lock lock(guard_);
+    const auto all_settled = [&] { return unsettled_ == 0; };
+    idle_.wait_for(lock, std::chrono::seconds(default_stop_s), all_settled);
+    const auto owner = owner_;
+    lock.unlock();
     if (auto removed = core_->store->remove_worker(owner, "its worker stopped"); !removed)
         core_->log().warning("a worker could not sign off", {{"error", removed.error().message}});
-    std::error_code ignored;
-    std::filesystem::remove(core_->store->lock_of(uuid_), ignored);
-    lock_.release();
+    // Whatever was not safe by then has been given up, or comes with the answer of the disk.
+    lock.lock();
+    idle_.wait(lock, all_settled);
 }
 
 std::uint64_t worker_pool::impl::active() const {

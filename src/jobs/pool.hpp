@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -12,8 +13,6 @@
 
 #include <carillon/jobs/worker_pool.hpp>
 
-#include "channels/file_lock.hpp"
-#include "jobs/census.hpp"
 #include "jobs/queue_core.hpp"
 #include "jobs/running_job.hpp"
 
@@ -32,13 +31,33 @@ public:
     std::uint64_t active() const;
     std::uint64_t processed() const;
 
+    // --- for remote control (pool_view.cpp)
+    const std::shared_ptr<jobs::queue_core>& core() const noexcept { return core_; }
+    const worker_options& options() const noexcept { return options_; }
+    struct shown_run {
+        jobs::claimed_job job;
+        std::optional<steady_time> begun; // nothing where it waits for a thread
+    };
+    // Those that run, then those that wait for a thread.
+    std::vector<shown_run> shown(std::size_t running_max, std::size_t waiting_max) const;
+    std::optional<shown_run> find(std::string_view id) const;
+    std::size_t size() const;    // threads
+    object runs_by_task() const; // name of a task: how many began
+    utc_time started() const noexcept { return started_; }
+    // More threads, or fewer where negative: those leave when their job has ended. errc::invalid, and nothing is done,
+    // outside 1 to 1,024.
+    result<void> resize(std::int64_t by);
+
 private:
     // A run and whoever may touch it.
     using run = std::shared_ptr<jobs::running_job>;
 
-    void work(std::size_t slot);
+    void work(std::size_t slot, std::uint64_t generation);
+    void begin_thread(std::size_t slot, run overdue);
     void run_one(std::size_t slot, jobs::claimed_job job);
-    void end_one(std::size_t slot, steady_time begun);
+    static std::optional<jobs::unrun_end> refusal(const jobs::claimed_job& job,
+                                                  const job_registry::entry* entry);
+    bool end_one(std::size_t slot, std::uint64_t generation, steady_time begun);
     std::function<void()> expect_settled();
 
     void keep();
@@ -46,8 +65,10 @@ private:
     void hear_cancels();
     void beat();
     void declare_lost();
-    void return_dead();
+    void tend();
     void look_after_runs();
+    void replace_overdue(steady_time at);
+    void join_freed();
     void hand_back_stuck();
     std::uint32_t ahead_wanted() const;
     void flush_progress();
@@ -56,14 +77,13 @@ private:
     std::vector<run> runs() const;
     bool all_idle() const;
     void stop_threads();
+    void sign_off();
 
     const std::shared_ptr<jobs::queue_core> core_;
     const worker_options options_;
     const std::string uuid_;
-    file_lock lock_;
     std::uint64_t subscription_ = 0;
     utc_time started_ = utc_now();
-    jobs::census census_;              // of the keeper
     std::optional<utc_time> next_eta_; // of the keeper
     bool feed_failed_ = false;         // of the keeper
 
@@ -75,6 +95,21 @@ private:
     std::deque<jobs::claimed_job> taken_;
     std::vector<run> slots_;
     std::vector<bool> busy_;
+    // Counted up when the thread of a slot is replaced: the old one is no longer its.
+    std::vector<std::uint64_t> generations_;
+    // Threads whose handlers did not leave when their hard time limit passed.
+    struct stuck_thread {
+        std::thread thread;
+        std::size_t slot;
+        std::uint64_t generation;
+        bool left = false;
+    };
+    std::vector<stuck_thread> stuck_;
+    std::size_t living_ = 0; // worker threads, also stuck ones
+    std::size_t wanted_ =
+        0; // slots beyond have no thread, or one that leaves when its job has ended
+    std::vector<bool> left_; // slots whose thread has left or is about to
+    std::map<std::string, std::uint64_t, std::less<>> begun_by_task_;
     std::int64_t owner_ = 0;
     std::uint64_t processed_ = 0;
     std::size_t unsettled_ = 0;      // ends on their way to the disk

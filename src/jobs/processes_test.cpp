@@ -12,8 +12,6 @@
 #include <doctest/doctest.h>
 
 #include "channels/file_lock.hpp"
-#include "jobs/embedded_store.hpp"
-#include "jobs/queue_core.hpp"
 #include "jobs/test_support.hpp"
 
 namespace carillon {
@@ -198,8 +196,8 @@ TEST_CASE("jobs of a worker that is killed run again at once elsewhere") {
     REQUIRE(worker.line("ready") == "");
     const auto id = queue.enqueue("endless", {}).value();
     while (noted_runs(folder.path()).empty()) {
-        const auto seen = queue.core()->store->epoch();
-        queue.core()->store->wait_for_change(seen, now() + milliseconds(20));
+        const auto seen = testing::stored(queue).epoch();
+        testing::stored(queue).wait_for_change(seen, now() + milliseconds(20));
     }
     const auto workers = queue.workers().value();
     REQUIRE(workers.size() == 1);
@@ -213,11 +211,11 @@ TEST_CASE("jobs of a worker that is killed run again at once elsewhere") {
         10); // not the lease brings it back, but the lock that died with its holder
     auto pool = worker_pool::start(queue, options).value();
     for (;;) {
-        const auto seen = queue.core()->store->epoch();
+        const auto seen = testing::stored(queue).epoch();
         if (noted_runs(folder.path())[id] == 2)
             break;
         REQUIRE(now() - killed < std::chrono::seconds(20));
-        queue.core()->store->wait_for_change(seen, now() + milliseconds(20));
+        testing::stored(queue).wait_for_change(seen, now() + milliseconds(20));
     }
     CHECK(now() - killed < std::chrono::seconds(3));
     CHECK(queue.cancel(id).value());
@@ -236,8 +234,8 @@ TEST_CASE("a job that runs in another process is cancelled from this one") {
     REQUIRE(worker.line("ready") == "");
     const auto id = queue.enqueue("endless", {}).value();
     while (noted_runs(folder.path()).empty()) {
-        const auto seen = queue.core()->store->epoch();
-        queue.core()->store->wait_for_change(seen, now() + milliseconds(20));
+        const auto seen = testing::stored(queue).epoch();
+        testing::stored(queue).wait_for_change(seen, now() + milliseconds(20));
     }
     const auto asked = now();
     CHECK(queue.cancel(id).value());
@@ -269,8 +267,8 @@ TEST_CASE("no job is lost or stuck while workers are killed again and again") {
         while (noted_runs(folder.path()).size() <
                std::min<std::size_t>(so_far.size() + 3, ids.size())) {
             REQUIRE(now() < limit);
-            queue.core()->store->wait_for_change(queue.core()->store->epoch(),
-                                                 now() + milliseconds(20));
+            testing::stored(queue).wait_for_change(testing::stored(queue).epoch(),
+                                                   now() + milliseconds(20));
         }
         auto& victim = workers[static_cast<std::size_t>(i) % workers.size()];
         victim->kill();

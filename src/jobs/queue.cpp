@@ -1,15 +1,13 @@
 #include <carillon/jobs/queue.hpp>
 
-#include <unistd.h>
-
-#include <array>
-#include <condition_variable>
-#include <mutex>
-
 #include <fmt/format.h>
 
+#include "base/uuid.hpp"
+#include "jobs/awaited.hpp"
+#include "jobs/embedded_store.hpp"
+#include "jobs/open_store.hpp"
 #include "jobs/queue_core.hpp"
-#include "jobs/uuid.hpp"
+#include "jobs/worker_name.hpp"
 #include "wire/celery/message.hpp"
 
 namespace carillon {
@@ -17,17 +15,18 @@ namespace carillon {
 namespace {
 
 constexpr std::size_t queue_name_chars_max = 255;
+constexpr std::size_t unique_key_chars_max = 255;
 constexpr std::size_t pending_operations_max = 100'000;
 constexpr std::uint32_t list_rows_max = 1'000;
 
-std::string origin_name() {
-    std::array<char, 256> host{};
-    if (::gethostname(host.data(), host.size() - 1) != 0)
-        return fmt::format("gen{}@localhost", ::getpid());
-    return fmt::format("gen{}@{}", ::getpid(), host.data());
-}
-
 failure invalid(std::string message) { return {errc::invalid, std::move(message)}; }
+
+result<void> check_room(const jobs::queue_core& core) {
+    if (core.store->unfinished().all() >= static_cast<std::int64_t>(core.options.waiting_max) ||
+        core.store->pending() >= pending_operations_max)
+        return failure{errc::too_many_requests, "the job queue is full"};
+    return {};
+}
 
 result<void> check(const jobs::queue_core& core, const std::string& queue,
                    const enqueue_options& o) {
@@ -38,12 +37,13 @@ result<void> check(const jobs::queue_core& core, const std::string& queue,
         return invalid("the priority of a job is 0 to 9");
     if (o.countdown.count() < 0)
         return invalid("the countdown of a job is not negative");
+    if (o.soft_time_limit.count() < 0 || o.hard_time_limit.count() < 0)
+        return invalid("the time limits of a job are not negative");
+    if (o.unique_key.size() > unique_key_chars_max)
+        return invalid(fmt::format("a unique key has up to {} characters", unique_key_chars_max));
     if (!o.group.empty() && (!is_group_name(o.group) || is_reserved_event_type(o.event_type)))
         return invalid("the group or the event type of a job is malformed");
-    if (core.store->unfinished().all() >= static_cast<std::int64_t>(core.options.waiting_max) ||
-        core.store->pending() >= pending_operations_max)
-        return failure{errc::too_many_requests, "the job queue is full"};
-    return {};
+    return check_room(core);
 }
 
 std::optional<utc_time> start_time(const enqueue_options& o) {
@@ -52,23 +52,28 @@ std::optional<utc_time> start_time(const enqueue_options& o) {
     return o.eta;
 }
 
-wire::celery::message message_of(const job_registry::entry& task, job_arguments arguments,
-                                 const enqueue_options& o) {
+constexpr std::chrono::milliseconds no_limit{0};
+
+std::optional<double> limit_of(std::chrono::milliseconds own, std::chrono::milliseconds of_task) {
+    const auto limit = own.count() > 0 ? own : of_task;
+    return limit.count() > 0 ? std::optional(std::chrono::duration<double>(limit).count())
+                             : std::nullopt;
+}
+
+// `entry` is null for a task of another program.
+wire::celery::message message_of(std::string_view task, const job_registry::entry* entry,
+                                 job_arguments arguments, const enqueue_options& o) {
     wire::celery::message m;
-    m.task = task.task;
-    m.id = o.id.empty() ? jobs::make_uuid() : o.id;
+    m.task = task;
+    m.id = o.id.empty() ? make_uuid() : o.id;
     m.eta = start_time(o);
     m.expires = o.expires;
-    if (task.options.soft_time_limit.count() > 0)
-        m.soft_limit_s = std::chrono::duration<double>(task.options.soft_time_limit).count();
-    m.origin = origin_name();
-    m.ignore_result = false;
+    m.soft_limit_s = limit_of(o.soft_time_limit, entry ? entry->options.soft_time_limit : no_limit);
+    m.hard_limit_s = limit_of(o.hard_time_limit, entry ? entry->options.hard_time_limit : no_limit);
+    m.origin = jobs::origin_name();
+    m.ignore_result = o.ignore_result;
     m.priority = o.priority;
-    if (!o.group.empty()) {
-        // Headers of our own: another broker keeps them, and Celery's workers pass them on.
-        m.extra.append("carillon_group", o.group);
-        m.extra.append("carillon_event_type", o.event_type);
-    }
+    jobs::put_group(m, {o.group, o.event_type});
     m.args = std::move(arguments.args);
     m.kwargs = std::move(arguments.kwargs);
     return m;
@@ -77,30 +82,14 @@ wire::celery::message message_of(const job_registry::entry& task, job_arguments 
 result<jobs::new_job> prepare(const jobs::queue_core& core, std::string_view task,
                               job_arguments arguments, const enqueue_options& o) {
     auto* entry = core.registry().find(task);
-    if (!entry)
+    if (!entry && core.options.broker.empty())
         return failure{errc::not_found, fmt::format("no task is registered as `{}`", task)};
     jobs::new_job job;
-    job.queue = o.queue.empty() ? entry->options.queue : o.queue;
+    job.queue = !o.queue.empty() ? o.queue : entry ? entry->options.queue : job_options().queue;
     if (auto fine = check(core, job.queue, o); !fine)
         return fine.error();
-    const auto message = message_of(*entry, std::move(arguments), o);
-    auto encoded = wire::celery::encode(message);
-    if (!encoded)
-        return encoded.error();
-    const auto size = encoded->headers.size() + encoded->properties.size() + encoded->body.size();
-    if (size > core.options.message_bytes_max)
-        return failure{errc::too_large, fmt::format("the arguments of the job take {} bytes of {}",
-                                                    size, core.options.message_bytes_max)};
-    job.id = message.id;
-    job.task = message.task;
-    job.priority = o.priority;
-    job.eta = message.eta;
-    job.expires = message.expires;
-    job.group = o.group;
-    job.event_type = o.group.empty() ? std::string() : o.event_type;
-    job.headers = std::move(encoded->headers);
-    job.properties = std::move(encoded->properties);
-    job.body = std::move(encoded->body);
+    job.message = message_of(task, entry, std::move(arguments), o);
+    job.unique_key = o.unique_key;
     return job;
 }
 
@@ -117,10 +106,25 @@ result<std::unique_ptr<job_queue>> job_queue::open(job_queue_options options,
                                                    job_services services) {
     if (options.poll_interval.count() < 1)
         return invalid("poll_interval is at least one millisecond");
-    auto store = jobs::embedded_store::open(options, services.log ? *services.log : silent_log());
-    if (!store)
-        return store.error();
-    auto core = std::make_shared<jobs::queue_core>(std::move(options), services, *std::move(store));
+    std::shared_ptr<jobs::job_store> store;
+    if (options.broker.empty()) {
+        auto opened = jobs::embedded_store::open(options, services.registry,
+                                                 services.log ? *services.log : silent_log());
+        if (!opened)
+            return opened.error();
+        store = *std::move(opened);
+    } else {
+        if (options.visibility_timeout.count() < 1)
+            return invalid("visibility_timeout is at least one second");
+        auto opened = jobs::open_broker_store(options, services);
+        if (!opened)
+            return opened.error();
+        store = *std::move(opened);
+    }
+    return over(std::make_shared<jobs::queue_core>(std::move(options), services, std::move(store)));
+}
+
+std::unique_ptr<job_queue> job_queue::over(std::shared_ptr<jobs::queue_core> core) {
     return std::unique_ptr<job_queue>(new job_queue(std::move(core)));
 }
 
@@ -129,28 +133,37 @@ void job_queue::enqueue(std::string_view task, job_arguments arguments, enqueue_
     auto job = prepare(*core_, task, std::move(arguments), options);
     if (!job)
         return done(job.error());
-    core_->store->add(*job,
-                      [id = job->id, done = std::move(done), core = core_.get()](auto& written) {
-                          if (!written)
-                              return done(written.error());
-                          core->count().enqueued.add();
-                          done(id);
-                      });
+    core_->store->add(*std::move(job), [done = std::move(done), core = core_.get()](auto& id) {
+        if (id)
+            core->count().enqueued.add();
+        done(id);
+    });
 }
 
 result<std::string> job_queue::enqueue(std::string_view task, job_arguments arguments,
                                        enqueue_options options) {
-    std::mutex guard;
-    std::condition_variable told;
-    std::optional<result<std::string>> outcome;
-    enqueue(task, std::move(arguments), std::move(options), [&](result<std::string> id) {
-        std::lock_guard lock(guard);
-        outcome = std::move(id);
-        told.notify_one();
-    });
-    std::unique_lock lock(guard);
-    told.wait(lock, [&] { return outcome.has_value(); });
-    return *std::move(outcome);
+    jobs::awaited<std::string> id;
+    enqueue(task, std::move(arguments), std::move(options), id.teller());
+    return id.wait();
+}
+
+result<sent_call> job_queue::enqueue(const call& workflow) {
+    if (auto room = check_room(*core_); !room)
+        return room.error();
+    auto signature = wire::celery::read_signature(workflow.signature());
+    if (!signature)
+        return signature.error();
+    jobs::awaited<wire::celery::result_tuple> asked;
+    core_->store->send(*signature, asked.teller());
+    auto sent = asked.wait();
+    if (!sent)
+        return sent.error();
+    core_->count().enqueued.add();
+    sent_call told{sent->id, {}};
+    if (sent->is_group)
+        for (const auto& member : sent->members)
+            told.members.push_back(member.id);
+    return told;
 }
 
 result<bool> job_queue::cancel(std::string_view id) {
@@ -205,33 +218,22 @@ result<std::vector<job_record>> job_queue::list(const job_filter& filter) {
 }
 
 result<job_record> job_queue::wait(std::string_view id, steady_time deadline) {
-    for (;;) {
-        const auto seen = core_->store->epoch();
-        auto found = core_->store->get(id);
-        if (!found)
-            return found.error();
-        if (!*found)
-            return no_such_job(id);
-        if (is_final((*found)->state))
-            return **std::move(found);
-        if (now() >= deadline)
-            return failure{errc::timed_out, "the job is not finished yet"};
-        core_->store->wait_for_change(seen, deadline);
-    }
+    return core_->store->wait(id, deadline);
 }
 
-result<std::vector<worker_info>> job_queue::workers() {
-    auto rows = core_->store->worker_rows();
-    if (!rows)
-        return rows.error();
-    std::vector<worker_info> shown;
-    for (auto& each : *rows)
-        shown.push_back(std::move(each.shown));
-    return shown;
-}
+result<std::vector<worker_info>> job_queue::workers() { return core_->store->workers(); }
 
 result<std::vector<queue_info>> job_queue::queues() { return core_->store->queues(); }
 
-result<void> job_queue::ping() { return core_->store->ping(); }
+result<void> job_queue::ping() {
+    const auto threads = core_->threads.load(), stuck = core_->stuck->load();
+    if (stuck * 2 > threads)
+        return failure{
+            errc::unavailable,
+            fmt::format("{} of {} worker threads are stuck in handlers that passed their "
+                        "hard time limit",
+                        stuck, threads)};
+    return core_->store->ping();
+}
 
 } // namespace carillon

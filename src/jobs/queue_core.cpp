@@ -21,8 +21,8 @@ queue_core::counters declare(metrics& m) {
             total("given_back", "Runs handed back by a worker that stopped")};
 }
 
-void observe_depth(metrics& m, const std::shared_ptr<embedded_store>& store) {
-    using depth = embedded_store::depth;
+void observe_depth(metrics& m, const std::shared_ptr<job_store>& store) {
+    using depth = job_store::depth;
     const std::pair<const char*, std::int64_t depth::*> states[] = {
         {"waiting", &depth::ready}, {"delayed", &depth::delayed}, {"held", &depth::held}};
     for (const auto& [state, member] : states)
@@ -38,6 +38,16 @@ void observe_depth(metrics& m, const std::shared_ptr<embedded_store>& store) {
 
 } // namespace
 
+counter& queue_core::counters::of(end_state state) noexcept {
+    switch (state) {
+    case end_state::completed: return succeeded;
+    case end_state::failed: return failed;
+    case end_state::retried: return retried;
+    case end_state::cancelled: return cancelled;
+    }
+    return failed;
+}
+
 std::string cut_text(std::string_view text, std::size_t bytes_max) {
     if (text.size() <= bytes_max)
         return std::string(text);
@@ -48,13 +58,18 @@ std::string cut_text(std::string_view text, std::size_t bytes_max) {
 }
 
 queue_core::queue_core(job_queue_options given, job_services with,
-                       std::shared_ptr<embedded_store> opened)
+                       std::shared_ptr<job_store> opened)
     : services_(with), log_(with.log ? *with.log : silent_log()),
       own_metrics_(with.counters ? nullptr : std::make_unique<metrics>()),
       counters_(declare(with.counters ? *with.counters : *own_metrics_)), options(std::move(given)),
       store(std::move(opened)) {
     if (with.counters)
         observe_depth(*with.counters, store);
+    if (with.counters)
+        with.counters->observe(
+            metric_kind::gauge, "carillon_jobs_stuck",
+            "Threads whose handlers did not leave when their hard time limit passed",
+            [count = stuck] { return static_cast<double>(count->load()); });
 }
 
 void queue_core::tell_group(const std::string& group, const std::string& event_type,

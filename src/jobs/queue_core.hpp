@@ -1,6 +1,8 @@
 // queue_core: what job_queue and its worker pools share: the store, the services, the counters, and how news is told.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -8,7 +10,7 @@
 #include <carillon/base/metrics.hpp>
 #include <carillon/jobs/queue.hpp>
 
-#include "jobs/embedded_store.hpp"
+#include "jobs/job_store.hpp"
 
 namespace carillon::jobs {
 
@@ -23,9 +25,10 @@ class queue_core {
 public:
     struct counters {
         counter &enqueued, &started, &succeeded, &failed, &retried, &cancelled, &lost, &given_back;
+        counter& of(end_state state) noexcept;
     };
 
-    queue_core(job_queue_options given, job_services with, std::shared_ptr<embedded_store> opened);
+    queue_core(job_queue_options given, job_services with, std::shared_ptr<job_store> opened);
 
     counters& count() noexcept { return counters_; }
     const job_registry& registry() const noexcept { return services_.registry; }
@@ -45,8 +48,12 @@ private:
 
 public:
     const job_queue_options options;
+    // Of the pools in this process: their threads, and those that handlers hold past their hard time limit.
+    std::atomic<std::int64_t> threads{0};
+    const std::shared_ptr<std::atomic<std::int64_t>> stuck =
+        std::make_shared<std::atomic<std::int64_t>>(0);
     // Last: what it settles while it closes still counts.
-    const std::shared_ptr<embedded_store> store;
+    const std::shared_ptr<job_store> store;
 };
 
 } // namespace carillon::jobs

@@ -5,8 +5,6 @@
 
 #include <carillon/wire/json.hpp>
 
-#include "jobs/embedded_store.hpp"
-#include "jobs/queue_core.hpp"
 #include "jobs/test_support.hpp"
 #include "wire/celery/message.hpp"
 
@@ -23,7 +21,7 @@ value nothing(job_context&, const job_arguments&) { return nullptr; }
 
 // The job as it lies in the store, whatever its state.
 jobs::claimed_job take_one(job_queue& queue) {
-    auto& store = *queue.core()->store;
+    auto& store = testing::stored(queue);
     worker_info me;
     me.id = "00000000-0000-4000-8000-000000000001";
     me.started = utc_now();
@@ -54,7 +52,7 @@ TEST_CASE("an enqueued job is on disk as Celery's message when its id is given")
     CHECK(record->attempts == 0);
 
     const auto job = take_one(queue);
-    const auto message = wire::celery::decode(job.headers, job.properties, job.body).value();
+    const auto& message = **job.message;
     CHECK(message.task == "math.add");
     CHECK(message.id == id);
     CHECK(message.args == array{2, 3});
@@ -63,8 +61,12 @@ TEST_CASE("an enqueued job is on disk as Celery's message when its id is given")
     CHECK(message.correlation_id == id);
     CHECK(message.priority == 5);
     CHECK(message.delivery_mode == 2);
-    CHECK(job.body ==
-          R"([[2,3],{"x":"y"},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}])");
+    CHECK(job.group == "report_1");
+    auto file = db::sqlite::connection::open(folder.path() / "queue.db", {}).value();
+    const auto stored = file.query("SELECT body FROM messages", {}).value();
+    CHECK(
+        stored.front().at(0) ==
+        value(R"([[2,3],{"x":"y"},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}])"));
 }
 
 TEST_CASE("what cannot be enqueued is refused with a reason") {
@@ -184,7 +186,7 @@ TEST_CASE("a process that dies between the mark and the end of a cancel leaves a
     shop.registry.add("known", nothing, options);
     auto& queue = shop.open();
     const auto id = queue.enqueue("known", {}).value();
-    queue.core()->store->request_cancel(id).value(); // the first half of job_queue::cancel
+    testing::stored(queue).request_cancel(id).value(); // the first half of job_queue::cancel
 
     auto pool = shop.pool();
     const auto record = queue.wait(id, soon()).value();
@@ -275,7 +277,7 @@ TEST_CASE("finished jobs are listed newest first and removed after their time") 
     filter.limit = 0;
     CHECK(queue.list(filter).error().code == errc::invalid);
 
-    CHECK(queue.core()->store->purge(utc_now() + std::chrono::seconds(1)).value() == 3);
+    CHECK(testing::stored(queue).purge(utc_now() + std::chrono::seconds(1)).value() == 3);
     CHECK_FALSE(queue.get(ids[0]).value());
 }
 

@@ -55,9 +55,9 @@ void job_log::write(log_level level, std::string_view message,
 }
 
 running_job::running_job(queue_core& core, claimed_job job, const job_registry::entry& entry,
-                         wire::celery::message message, std::int64_t owner,
-                         std::function<void()> flush_wanted)
-    : core_(core), job_(std::move(job)), entry_(entry), message_(std::move(message)), owner_(owner),
+                         std::int64_t owner, std::function<void()> flush_wanted)
+    : core_(core), job_(std::move(job)), entry_(entry),
+      message_(job_.message ? *job_.message : nullptr), owner_(owner),
       attempt_(static_cast<std::uint32_t>(job_.attempts + (job_.counted ? 0 : 1))),
       flush_wanted_(std::move(flush_wanted)), log_(core.log(), job_), counted_(job_.counted) {}
 
@@ -101,10 +101,30 @@ void running_job::request_stop(stop_reason why) {
 }
 
 void running_job::check_time_limit(steady_time at) {
-    if (!message_.soft_limit_s)
+    if (!message_->soft_limit_s)
         return;
-    if (std::chrono::duration<double>(at - begun_).count() >= *message_.soft_limit_s)
+    if (std::chrono::duration<double>(at - begun_).count() >= *message_->soft_limit_s)
         request_stop(stop_reason::time_limit);
+}
+
+bool running_job::hard_limit_passed(steady_time at) const noexcept {
+    return message_->hard_limit_s &&
+           std::chrono::duration<double>(at - begun_).count() >= *message_->hard_limit_s;
+}
+
+void running_job::end_overdue(std::function<void()> settled) {
+    request_stop(stop_reason::lost);
+    const double limit_s = *message_->hard_limit_s;
+    std::unique_lock lock(telling_);
+    auto news = update("failed");
+    lock.unlock();
+    news.error = fmt::format("the hard time limit of {} s has passed", limit_s);
+    news.message = news.error;
+    run_end end;
+    end.state = end_state::failed;
+    end.exception = wire::celery::time_limit_exceeded(limit_s, false);
+    end.traceback = traceback_of(end.exception);
+    finish(std::move(end), std::move(news), std::move(settled));
 }
 
 bool running_job::wait_for(std::chrono::milliseconds duration) {
@@ -165,10 +185,12 @@ void running_job::run(std::function<void()> settled) {
     std::exception_ptr thrown;
     value returned;
     try {
-        returned = entry_.run(*this, job_arguments(message_.args, message_.kwargs));
+        returned = entry_.run(*this, job_arguments(message_->args, message_->kwargs));
     } catch (...) {
         thrown = std::current_exception();
     }
+    if (!take_end())
+        return settled();
     if (thrown)
         end_failed(thrown, std::move(settled));
     else if (stop_.load() == stop_reason::cancelled)
@@ -178,12 +200,13 @@ void running_job::run(std::function<void()> settled) {
 }
 
 void running_job::succeed(value returned, std::function<void()> settled) {
-    auto json = to_json(returned);
-    if (json.size() > core_.options.result_bytes_max)
-        return fail(errc::too_large,
-                    fmt::format("the result takes {} bytes of {}", json.size(),
-                                core_.options.result_bytes_max),
-                    std::nullopt, std::move(settled));
+    // What it takes as text is what the store would have to hold.
+    if (const auto bytes = to_json(returned).size(); bytes > core_.options.result_bytes_max) {
+        auto why =
+            fmt::format("the result takes {} bytes of {}", bytes, core_.options.result_bytes_max);
+        auto exception = wire::celery::to_exception(failure{errc::too_large, why});
+        return fail({errc::too_large, std::move(why), std::move(exception)}, std::move(settled));
+    }
     std::unique_lock lock(telling_);
     auto news = update("completed");
     if (percent_ < 100 || sentence_.empty())
@@ -191,7 +214,7 @@ void running_job::succeed(value returned, std::function<void()> settled) {
     news.progress = 100;
     news.result = std::move(returned);
     lock.unlock();
-    finish(row_state::completed, std::move(news), true, std::move(settled));
+    finish({}, std::move(news), std::move(settled));
 }
 
 void running_job::end_stopped(const std::string& why, std::function<void()> settled) {
@@ -201,7 +224,10 @@ void running_job::end_stopped(const std::string& why, std::function<void()> sett
         auto news = update("cancelled");
         lock.unlock();
         news.message = "Cancelled";
-        return finish(row_state::cancelled, std::move(news), true, std::move(settled));
+        run_end end;
+        end.state = end_state::cancelled;
+        end.exception = wire::celery::task_revoked("terminated");
+        return finish(std::move(end), std::move(news), std::move(settled));
     }
     case stop_reason::shutdown: {
         std::lock_guard lock(telling_);
@@ -211,10 +237,12 @@ void running_job::end_stopped(const std::string& why, std::function<void()> sett
         core_.store->give_back(owner_, {held()});
         return settled();
     }
-    case stop_reason::time_limit:
-        return fail(errc::timed_out,
-                    fmt::format("the time limit of {} s has passed", *message_.soft_limit_s),
-                    std::nullopt, std::move(settled));
+    case stop_reason::time_limit: {
+        const double limit_s = *message_->soft_limit_s;
+        return fail({errc::timed_out, fmt::format("the time limit of {} s has passed", limit_s),
+                     wire::celery::time_limit_exceeded(limit_s, true)},
+                    std::move(settled));
+    }
     case stop_reason::lost: {
         std::lock_guard lock(telling_);
         ended_ = true;
@@ -223,63 +251,75 @@ void running_job::end_stopped(const std::string& why, std::function<void()> sett
     case stop_reason::none: break;
     }
     // It says that it was stopped, but nobody asked it to: an error like any other.
-    fail(errc::cancelled, why, std::nullopt, std::move(settled));
+    fail({errc::cancelled, why, wire::celery::to_exception(failure{errc::cancelled, why})},
+         std::move(settled));
 }
 
 void running_job::end_failed(std::exception_ptr thrown, std::function<void()> settled) {
     const auto reason = stop_.load();
     if (reason == stop_reason::cancelled || reason == stop_reason::lost)
         return end_stopped({}, std::move(settled));
+    auto failed = read_failure(thrown);
+    if (failed.code == errc::cancelled)
+        end_stopped(failed.why, std::move(settled));
+    else
+        fail(std::move(failed), std::move(settled));
+}
+
+running_job::failed_try running_job::read_failure(std::exception_ptr thrown) {
     try {
         std::rethrow_exception(thrown);
     } catch (const retry_later& later) {
-        fail(later.code(), later.what(), later.delay(), std::move(settled));
+        return {later.code(), later.what(), wire::celery::to_exception(later), later.delay()};
     } catch (const carillon::error& known) {
-        if (known.code() == errc::cancelled)
-            end_stopped(known.what(), std::move(settled));
-        else
-            fail(known.code(), known.what(), std::nullopt, std::move(settled));
+        return {known.code(), known.what(), wire::celery::to_exception(known)};
     } catch (const std::exception& other) {
-        fail(errc::internal, other.what(), std::nullopt, std::move(settled));
+        return {errc::internal, other.what(), wire::celery::to_exception(other)};
     } catch (...) {
         const auto* type = abi::__cxa_current_exception_type();
-        fail(errc::internal,
-             fmt::format("the handler threw no std::exception but `{}`",
-                         type ? type->name() : "something foreign"),
-             std::nullopt, std::move(settled));
+        auto why = fmt::format("the handler threw no std::exception but `{}`",
+                               type ? type->name() : "something foreign");
+        auto exception = wire::celery::to_exception(failure{errc::internal, why});
+        return {errc::internal, std::move(why), std::move(exception)};
     }
 }
 
-void running_job::fail(errc code, const std::string& why,
-                       std::optional<std::chrono::milliseconds> delay,
-                       std::function<void()> settled) {
-    const bool more_tries =
-        job_.retries + 1 < static_cast<std::int64_t>(entry_.options.attempts_max);
-    if (more_tries && !is_permanent(code)) {
-        if (!delay)
-            delay = retry_wait(entry_.options, job_.retries, random_part());
-        return try_again(why, std::max(*delay, std::chrono::milliseconds{0}), std::move(settled));
+bool running_job::may_try_again() const noexcept {
+    return job_.retries + 1 < static_cast<std::int64_t>(entry_.options.attempts_max);
+}
+
+// In the shape that readers of Python's tracebacks know.
+std::string running_job::traceback_of(const wire::celery::exception_record& thrown) const {
+    return fmt::format(
+        "Traceback (most recent call last):\n  Task \"{}\", attempt {}, in C++\n{}\n", job_.task,
+        attempt_, wire::celery::repr(thrown));
+}
+
+void running_job::fail(failed_try failed, std::function<void()> settled) {
+    if (may_try_again() && !is_permanent(failed.code)) {
+        const auto delay =
+            failed.delay ? *failed.delay : retry_wait(entry_.options, job_.retries, random_part());
+        return try_again(std::move(failed), std::max(delay, std::chrono::milliseconds{0}),
+                         std::move(settled));
     }
     std::unique_lock lock(telling_);
     auto news = update("failed");
     lock.unlock();
-    news.error = cut_text(why, error_chars_max);
-    news.message = cut_text(why, message_chars_max);
-    finish(row_state::failed, std::move(news), true, std::move(settled));
+    news.error = cut_text(failed.why, error_chars_max);
+    news.message = cut_text(failed.why, message_chars_max);
+    run_end end;
+    end.state = end_state::failed;
+    end.traceback = traceback_of(failed.exception);
+    end.exception = std::move(failed.exception);
+    finish(std::move(end), std::move(news), std::move(settled));
 }
 
-void running_job::try_again(const std::string& why, std::chrono::milliseconds delay,
+void running_job::try_again(failed_try failed, std::chrono::milliseconds delay,
                             std::function<void()> settled) {
-    auto next = message_;
-    next.retries = job_.retries + 1;
-    next.eta = utc_now() + delay;
-    next.parent_id = job_.id;
-    auto encoded = wire::celery::encode(next);
-    CARILLON_ASSERT(encoded.has_value(), "a message that was read can be written");
     std::unique_lock lock(telling_);
     auto news = update("in_progress");
-    news.error = cut_text(why, error_chars_max);
-    news.message = cut_text(fmt::format("Failed: {}. Tried again in {:.1f} s", why,
+    news.error = cut_text(failed.why, error_chars_max);
+    news.message = cut_text(fmt::format("Failed: {}. Tried again in {:.1f} s", failed.why,
                                         static_cast<double>(delay.count()) / 1e3),
                             message_chars_max);
     ended_ = true;
@@ -289,72 +329,68 @@ void running_job::try_again(const std::string& why, std::chrono::milliseconds de
     run_end end;
     end.job = held();
     lock.unlock();
-    end.owner = owner_;
-    end.state = row_state::delayed;
-    end.progress = news.progress;
-    end.message = news.message;
-    end.error = news.error;
-    end.eta = next.eta;
-    end.headers = std::move(encoded->headers);
+    end.state = end_state::retried;
+    auto next = wire::celery::next_try(*message_, utc_now() + delay);
+    next.retries = job_.retries + 1;
+    end.next = std::make_shared<const wire::celery::message>(std::move(next));
+    end.traceback = traceback_of(failed.exception);
+    end.exception = std::move(failed.exception);
     write(std::move(end), std::move(news), std::move(settled));
 }
 
-void running_job::finish(row_state state, job_update news, bool ran,
-                         std::function<void()> settled) {
+void running_job::finish(run_end end, job_update news, std::function<void()> settled) {
     std::unique_lock lock(telling_);
     ended_ = true;
     news.final = true;
     const bool told = core_.tell_observer(entry_.options, news);
-    run_end end;
     end.job = held();
     lock.unlock();
-    const bool more_tries =
-        job_.retries + 1 < static_cast<std::int64_t>(entry_.options.attempts_max);
-    if (!told && more_tries && ran)
-        return try_again("the end of the job could not be recorded",
+    if (!told && may_try_again() && end.ran && stop_.load() != stop_reason::lost) {
+        std::string why = "the end of the job could not be recorded";
+        auto exception = wire::celery::to_exception(failure{errc::unavailable, why});
+        return try_again({errc::unavailable, std::move(why), std::move(exception)},
                          retry_wait(entry_.options, job_.retries, random_part()),
                          std::move(settled));
-    end.owner = owner_;
-    end.state = state;
-    end.ran = ran;
-    end.progress = news.progress;
-    end.message = news.message;
-    end.error = news.error;
-    if (state == row_state::completed)
-        end.result_json = to_json(news.result);
-    if (state == row_state::failed)
+    }
+    if (end.state == end_state::completed)
+        end.result = std::move(news.result);
+    if (end.state == end_state::failed)
         log_.warning("a job failed", {{"attempt", attempt_}, {"error", news.error}});
     write(std::move(end), std::move(news), std::move(settled));
 }
 
 void running_job::write(run_end end, job_update news, std::function<void()> settled) {
     const auto state = end.state;
+    end.owner = owner_;
+    end.of = message_;
+    end.progress = news.progress;
+    end.message = news.message;
+    end.error = news.error;
     core_.store->end_run(std::move(end),
                          [&core = core_, state, news = std::move(news), group = job_.group,
                           type = job_.event_type, settled = std::move(settled)](bool held) {
                              if (held) {
-                                 auto& count = core.count();
-                                 auto& counted = state == row_state::completed ? count.succeeded
-                                                 : state == row_state::failed  ? count.failed
-                                                 : state == row_state::delayed ? count.retried
-                                                                               : count.cancelled;
-                                 counted.add();
+                                 core.count().of(state).add();
                                  core.tell_group(group, type, news);
                              }
                              settled();
                          });
 }
 
-void running_job::settle_unrun(row_state state, std::string message,
-                               std::function<void()> settled) {
+void running_job::settle_unrun(unrun_end unrun, std::function<void()> settled) {
     std::unique_lock lock(telling_);
-    auto news = update(state == row_state::failed ? "failed" : "cancelled");
+    auto news = update(unrun.state == end_state::failed ? "failed" : "cancelled");
     lock.unlock();
     news.attempt = static_cast<std::uint32_t>(job_.attempts - (job_.counted ? 1 : 0));
-    if (state == row_state::failed)
-        news.error = message;
-    news.message = std::move(message);
-    finish(state, std::move(news), false, std::move(settled));
+    if (unrun.state == end_state::failed)
+        news.error = unrun.message;
+    news.message = std::move(unrun.message);
+    run_end end;
+    end.state = unrun.state;
+    end.ran = false;
+    end.rejected = unrun.rejected;
+    end.exception = std::move(unrun.exception);
+    finish(std::move(end), std::move(news), std::move(settled));
 }
 
 } // namespace carillon::jobs

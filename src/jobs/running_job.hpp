@@ -31,19 +31,25 @@ private:
     std::string id_, task_;
 };
 
+// The end of a job that is not to be run: cancelled, expired or refused.
+struct unrun_end {
+    end_state state;
+    std::string message;
+    wire::celery::exception_record exception;
+    bool rejected = false;
+};
+
 class running_job final : public job_context {
 public:
     // `flush_wanted` is called when a progress waits for its turn: flush() should be called at flush_due().
     running_job(queue_core& core, claimed_job job, const job_registry::entry& entry,
-                wire::celery::message message, std::int64_t owner,
-                std::function<void()> flush_wanted);
+                std::int64_t owner, std::function<void()> flush_wanted);
 
     // --- the worker thread
     void tell_started();
     // Runs the handler and writes how it ended. `settled` hears of it once it is on disk, on the store's thread.
     void run(std::function<void()> settled);
-    // Ends a job that is not to be run: cancelled, expired or given up.
-    void settle_unrun(row_state state, std::string message, std::function<void()> settled);
+    void settle_unrun(unrun_end end, std::function<void()> settled);
 
     // --- any thread
     const claimed_job& job() const noexcept { return job_; }
@@ -55,6 +61,11 @@ public:
     void count_now();
     // Stops it when its soft limit has passed.
     void check_time_limit(steady_time at);
+    bool hard_limit_passed(steady_time at) const noexcept;
+    // Whoever is first to call it ends this run: run() when the handler leaves, or the pool when the hard limit passed.
+    bool take_end() noexcept { return !end_taken_.exchange(true); }
+    // The end of a run that the pool took from its handler.
+    void end_overdue(std::function<void()> settled);
     // True when it ended by going back to its queue.
     bool given_back() const noexcept { return given_back_.load(); }
     std::optional<steady_time> flush_due() const;
@@ -74,18 +85,28 @@ private:
     void succeed(value returned, std::function<void()> settled);
     void end_stopped(const std::string& why, std::function<void()> settled);
     void end_failed(std::exception_ptr thrown, std::function<void()> settled);
-    void fail(errc code, const std::string& why, std::optional<std::chrono::milliseconds> delay,
-              std::function<void()> settled);
-    void try_again(const std::string& why, std::chrono::milliseconds delay,
+    // Why an attempt failed: for people and for Python.
+    struct failed_try {
+        errc code;
+        std::string why;
+        wire::celery::exception_record exception;
+        std::optional<std::chrono::milliseconds>
+            delay{}; // before the next try, where the handler chose it
+    };
+    static failed_try read_failure(std::exception_ptr thrown);
+    void fail(failed_try failed, std::function<void()> settled);
+    void try_again(failed_try failed, std::chrono::milliseconds delay,
                    std::function<void()> settled);
-    void finish(row_state state, job_update news, bool ran, std::function<void()> settled);
+    bool may_try_again() const noexcept;
+    std::string traceback_of(const wire::celery::exception_record& thrown) const;
+    void finish(run_end end, job_update news, std::function<void()> settled);
     void write(run_end end, job_update news, std::function<void()> settled);
     held_job held();
 
     queue_core& core_;
     const claimed_job job_;
     const job_registry::entry& entry_;
-    const wire::celery::message message_;
+    const shared_message message_; // null where it cannot be read
     const std::int64_t owner_;
     const std::uint32_t attempt_;
     const steady_time begun_ = now();
@@ -93,7 +114,7 @@ private:
     job_log log_;
 
     std::atomic<stop_reason> stop_{stop_reason::none};
-    std::atomic<bool> given_back_{false};
+    std::atomic<bool> given_back_{false}, end_taken_{false};
     std::mutex stop_guard_;
     std::condition_variable stop_told_;
 

@@ -1,16 +1,18 @@
 #include "jobs/store_schema.hpp"
 
+#include <span>
+
 #include <fmt/format.h>
 
 namespace carillon::jobs {
 
 namespace {
 
-constexpr std::int64_t schema_version = 1;
+constexpr std::int64_t schema_version = 2;
 
 // The message is a table of its own because it never changes: each change of a job rewrites its whole row, and
 // arguments may be large. Partial indexes keep claims independent of how many delayed and finished jobs there are.
-constexpr const char* schema[] = {
+constexpr const char* first_schema[] = {
     "CREATE TABLE jobs ("
     "seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, task TEXT NOT NULL, queue "
     "TEXT NOT NULL, "
@@ -33,6 +35,24 @@ constexpr const char* schema[] = {
     "registered TEXT NOT NULL, processed INTEGER NOT NULL DEFAULT 0, started INTEGER NOT NULL, "
     "heartbeat INTEGER NOT NULL, beat INTEGER NOT NULL DEFAULT 0, lease_ms INTEGER NOT NULL)",
 };
+// Version 2: unique keys and workflows. A key is taken as long as its job is not finished.
+constexpr const char* second_schema[] = {
+    "ALTER TABLE jobs ADD COLUMN unique_key TEXT",
+    "CREATE UNIQUE INDEX jobs_unique ON jobs(unique_key) WHERE unique_key IS NOT NULL AND state < "
+    "4",
+    "CREATE TABLE chords (group_id TEXT PRIMARY KEY, size INTEGER NOT NULL, created INTEGER NOT "
+    "NULL)",
+    "CREATE TABLE chord_members (group_id TEXT NOT NULL, score REAL NOT NULL, member TEXT NOT "
+    "NULL, "
+    "PRIMARY KEY (group_id, score))",
+};
+
+result<void> run_all(db::sqlite::connection& on, std::span<const char* const> statements) {
+    for (auto* sql : statements)
+        if (auto done = on.run(sql); !done)
+            return done;
+    return {};
+}
 
 result<std::int64_t> version_of(db::sqlite::connection& on) {
     auto found = on.query("PRAGMA user_version", {});
@@ -51,9 +71,11 @@ result<void> create(db::sqlite::connection& on) {
                                                    *version, schema_version)};
     if (*version == schema_version)
         return {};
-    for (auto* sql : schema)
-        if (auto done = on.run(sql); !done)
+    if (*version < 1)
+        if (auto done = run_all(on, first_schema); !done)
             return done;
+    if (auto done = run_all(on, second_schema); !done)
+        return done;
     return on.run(fmt::format("PRAGMA user_version = {}", schema_version));
 }
 

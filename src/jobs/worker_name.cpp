@@ -37,4 +37,6 @@ std::string host_name() {
     return host.data();
 }
 
+std::string origin_name() { return "gen" + std::to_string(::getpid()) + "@" + host_name(); }
+
 } // namespace carillon::jobs

@@ -12,4 +12,7 @@ std::string worker_name(std::string_view pattern, std::string_view host);
 
 std::string host_name();
 
+// What a process calls itself in the messages that it sends: gen<pid>@<host>.
+std::string origin_name();
+
 } // namespace carillon::jobs

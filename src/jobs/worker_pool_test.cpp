@@ -5,8 +5,6 @@
 
 #include <doctest/doctest.h>
 
-#include "jobs/embedded_store.hpp"
-#include "jobs/queue_core.hpp"
 #include "jobs/test_support.hpp"
 #include "jobs/worker_name.hpp"
 
@@ -340,17 +338,20 @@ TEST_CASE(
     shop.registry.add(
         "deadly", [&](job_context&, const job_arguments&) -> value { return ++runs; }, options);
     auto& queue = shop.open();
-    auto& store = *queue.core()->store;
+    auto& store = testing::stored(queue);
     const auto id = queue.enqueue("deadly", {}).value();
     const std::vector<std::string> queues{"celery"};
-    // Workers without a lock file are workers whose process has died.
     worker_info dead;
     dead.name = "dead";
     dead.started = utc_now();
+    // A store that closes lets go of the locks of its workers, as a process that dies does.
     const auto die_with_a_job = [&](const char* uuid) {
+        job_queue_options other_options;
+        other_options.data_dir = folder.path();
+        auto other = jobs::embedded_store::open(other_options, shop.registry, silent_log()).value();
         dead.id = uuid;
-        const auto owner = store.add_worker(dead, std::chrono::hours(1)).value();
-        REQUIRE(store.claim(owner, queues, 1, 0).value().size() == 1);
+        const auto owner = other->add_worker(dead, std::chrono::hours(1)).value();
+        REQUIRE(other->claim(owner, queues, 1, 0).value().size() == 1);
         return owner;
     };
     die_with_a_job("dead-0");
@@ -364,9 +365,9 @@ TEST_CASE(
     CHECK(runs == 1);
 
     const auto poison = queue.enqueue("deadly", {}).value();
-    CHECK(store.remove_worker(die_with_a_job("dead-1"), "its worker died").value() == 1);
+    CHECK(store.bury(die_with_a_job("dead-1"), "its worker died").value() == 1);
     CHECK_FALSE(queue.get(poison).value()->eta.has_value());
-    CHECK(store.remove_worker(die_with_a_job("dead-2"), "its worker died").value() == 1);
+    CHECK(store.bury(die_with_a_job("dead-2"), "its worker died").value() == 1);
     CHECK(queue.get(poison).value()->eta.has_value()); // the second loss makes it wait
     auto pool = shop.pool();
     const auto record = queue.wait(poison, soon()).value();
@@ -395,13 +396,11 @@ TEST_CASE("a worker that stood still loses its job, and what it does later chang
     const auto id = queue.enqueue("slow", {}).value();
     REQUIRE(running.pass());
     // What another process does when the heartbeats of this one stay away.
-    auto& store = *queue.core()->store;
+    auto& store = testing::stored(queue);
     const auto rows = store.worker_rows().value();
     REQUIRE(rows.size() == 1);
     CHECK(rows[0].shown.answering);
-    CHECK(
-        store.remove_worker(rows[0].seq, "its worker stood still longer than its lease").value() ==
-        1);
+    CHECK(store.bury(rows[0].seq, "its worker stood still longer than its lease").value() == 1);
 
     const auto record = queue.wait(id, soon()).value();
     CHECK(record.state == job_state::completed);
@@ -472,10 +471,10 @@ TEST_CASE("thousands of short jobs each run once, and are counted once") {
     auto pool = shop.pool(3, std::chrono::minutes(1));
     auto second = shop.pool(2, std::chrono::minutes(1));
     for (;;) {
-        const auto seen = queue.core()->store->epoch();
+        const auto seen = testing::stored(queue).epoch();
         if (queue.queues().value()[0].completed == jobs_in_all)
             break;
-        queue.core()->store->wait_for_change(seen, soon());
+        testing::stored(queue).wait_for_change(seen, soon());
     }
     for (const auto& each : runs)
         CHECK(each.load() == 1);
@@ -493,24 +492,23 @@ TEST_CASE("a stored message that cannot be read, or names an unknown task, fails
     workshop shop(folder.path());
     shop.registry.add("known", [](job_context&, const job_arguments&) -> value { return 1; });
     auto& queue = shop.open();
-    jobs::new_job damaged, foreign;
-    damaged.id = "damaged";
-    damaged.task = "known";
-    damaged.headers = R"({"task":"known"})";
-    damaged.properties = damaged.body = "{";
-    foreign = damaged;
-    foreign.id = "foreign";
-    foreign.task = "of.another.program";
-    foreign.headers = R"({"task":"of.another.program","id":"foreign"})";
-    foreign.properties = R"({"content_type":"application/json"})";
-    foreign.body = "[[],{},null]";
-    for (auto* job : {&damaged, &foreign}) {
-        job->queue = "celery";
+    auto& store = testing::stored(queue);
+    for (const auto* task : {"known", "of.another.program"}) {
+        jobs::new_job job;
+        job.queue = "celery";
+        job.message.task = task;
+        job.message.id = job.message.task == "known" ? "damaged" : "foreign";
         journal<bool> written;
-        queue.core()->store->add(*job,
-                                 [&](const result<void>& done) { written.add(done.has_value()); });
+        store.add(job, [&](const result<std::string>& id) { written.add(id.has_value()); });
         REQUIRE(written.wait_count(1));
         REQUIRE(written.all()[0]);
+    }
+    {
+        auto file = db::sqlite::connection::open(folder.path() / "queue.db", {}).value();
+        REQUIRE(file.execute("UPDATE messages SET body = '{' WHERE seq = "
+                             "(SELECT seq FROM jobs WHERE id = 'damaged')",
+                             {})
+                    .value() == 1);
     }
     auto pool = shop.pool(1);
     const auto good = queue.enqueue("known", {}).value();

@@ -32,8 +32,10 @@ struct settings {
     std::uint32_t channel_unconfirmed_max = 20'000;
     std::uint32_t channel_undelivered_max = 10'000;
     std::uint64_t channel_message_bytes_max = 16u << 20;
-    std::string broker{"embedded:"};
-    std::string result_backend{"embedded:"};
+    std::string broker{"embedded:"};         // may hold passwords: never log it
+    std::string result_backend{"embedded:"}; // likewise
+    std::chrono::seconds result_expires{86'400};
+    std::chrono::seconds visibility_timeout{3'600};
     std::uint32_t workers = 2;
     std::uint32_t threads = 0; // 0: the number of cores
     std::uint32_t blocking_threads = 8;

@@ -23,7 +23,8 @@ enum class stop_reason : std::uint8_t {
     // the worker goes: the job goes back to its queue, and this run does not count as a failure
     shutdown,
     time_limit, // its soft time limit passed: the attempt failed
-    // its lease passed to another worker (this process stood still too long): whatever it does is ignored
+    // its lease passed to another worker (this process stood still too long), or its hard time limit passed: whatever it
+    // does is ignored
     lost,
 };
 
@@ -95,9 +96,16 @@ struct job_options {
     std::chrono::milliseconds retry_delay{1'000};
     std::chrono::milliseconds retry_delay_max{600'000};
     bool retry_jitter = true;
-    // After this time the context says stop. Zero: no limit. A thread cannot be ended from outside, so there is no hard
-    // limit here: a handler that never looks at its context runs as long as it likes.
+    // After this time the context says stop. Zero: no limit.
     std::chrono::milliseconds soft_time_limit{0};
+    // After this time the job has failed for good, whatever its handler does. A thread cannot be ended from outside: the
+    // handler goes on, what it still does about the job changes nothing, and another thread takes its place. Zero: no
+    // limit.
+    std::chrono::milliseconds hard_time_limit{0};
+    // Brokers: who waits for the result is told when the job starts.
+    bool track_started = false;
+    // Brokers: acknowledged after it ran. False: before it runs, so that a job whose worker dies does not run again.
+    bool acks_late = true;
     // Progress updates a second, at most. One of 100 per cent waits that long for the end of the job, which mostly
     // follows at once and then takes its place.
     double progress_rate = 5;

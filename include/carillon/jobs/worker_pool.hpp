@@ -50,8 +50,11 @@ public:
     std::uint64_t active() const noexcept;
     std::uint64_t processed() const noexcept;
 
-private:
+    // Of the library itself: what remote control looks at.
     class impl;
+    impl& inside() noexcept { return *impl_; }
+
+private:
     explicit worker_pool(std::unique_ptr<impl> owned);
     std::unique_ptr<impl> impl_;
 };

@@ -15,9 +15,9 @@
 #include "channels/redis/core_sender.hpp"
 #include "channels/redis/core_source.hpp"
 #include "channels/redis/credits.hpp"
-#include "channels/redis/io_thread.hpp"
 #include "channels/redis/redis_layer.hpp"
 #include "channels/redis/registry.hpp"
+#include "net/io_thread.hpp"
 
 namespace carillon::channels::redis {
 
@@ -67,7 +67,7 @@ private:
     layer_counters counted_;
     counter& undelivered_;
     accounts book_;
-    io_thread io_;
+    net::io_thread io_;
     group_registry groups_;
     std::atomic<bool> stopped_{false};
 

@@ -8,7 +8,6 @@
 
 #include "channels/redis/accounts.hpp"
 #include "channels/redis/backlog.hpp"
-#include "channels/redis/io_thread.hpp"
 #include "channels/redis/named_channels.hpp"
 #include "channels/redis/pubsub_inbound.hpp"
 #include "channels/redis/pubsub_names.hpp"
@@ -16,6 +15,7 @@
 #include "channels/redis/redis_layer.hpp"
 #include "channels/redis/registry.hpp"
 #include "channels/redis/subscriptions.hpp"
+#include "net/io_thread.hpp"
 
 namespace carillon::channels::redis {
 
@@ -81,7 +81,7 @@ private:
     const wire::layer::message_codec codec_;
     layer_counters counted_;
     accounts book_;
-    io_thread io_;
+    net::io_thread io_;
     registry topics_;
     named_channels named_;
     backlog unhandled_;

@@ -6,8 +6,8 @@
 #include "channels/redis/accounts.hpp"
 #include "channels/redis/backlog.hpp"
 #include "channels/redis/credits.hpp"
-#include "channels/redis/io_thread.hpp"
 #include "channels/redis/registry.hpp"
+#include "net/io_thread.hpp"
 
 using namespace carillon;
 using namespace carillon::channels::redis;

@@ -12,7 +12,7 @@
 #include "net/loop.hpp"
 #include "net/redis/address.hpp"
 #include "net/redis/link.hpp"
-#include "net/redis/resolver.hpp"
+#include "net/resolver.hpp"
 #include "wire/redis/reply.hpp"
 #include <carillon/base/result.hpp>
 

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "net/loop.hpp"
-#include "net/redis/socket.hpp"
+#include "net/socket.hpp"
 #include "net/stream.hpp"
 #include "wire/redis/reply.hpp"
 #include <carillon/base/result.hpp>

@@ -234,6 +234,9 @@ std::string result_names::chord_results(std::string_view group_id) const {
 std::string result_names::chord_extra(std::string_view group_id) const {
     return group(group_id) + ".t";
 }
+std::string result_names::own(std::string_view name) const {
+    return fmt::format("{}carillon:{}", prefix_, name);
+}
 std::string result_names::chord_size(std::string_view group_id) const {
     return group(group_id) + ".s";
 }

@@ -94,6 +94,8 @@ public:
     std::string chord_results(std::string_view group_id) const; // a sorted set, `.j`
     std::string chord_extra(std::string_view group_id) const;   // a number, `.t`
     std::string chord_size(std::string_view group_id) const;    // a number, `.s`
+    // A key that Celery does not know: `carillon:<name>` behind the prefix.
+    std::string own(std::string_view name) const;
 
 private:
     std::string prefix_;

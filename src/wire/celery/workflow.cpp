@@ -111,6 +111,10 @@ private:
                 step.options.set("task_id", &step == &steps->back() && !last_id.empty()
                                                 ? last_id
                                                 : with_.new_id());
+        // And knows who waits for it, whoever sends it on.
+        for (auto& step : *steps)
+            if (text_of(step.options, "reply_to").empty() && !with_.reply_to.empty())
+                step.options.set("reply_to", with_.reply_to);
         // What was asked of the chain is asked of its last step.
         auto& last = steps->back();
         for (auto name : {"link", "link_error", "chord", "group_id", "group_index"})

@@ -1,0 +1,73 @@
+#include "app/job_settings.hpp"
+
+#include "jobs/broker/amqp_address.hpp"
+#include "jobs/broker/redis_broker.hpp"
+#include "jobs/open_store.hpp"
+
+namespace carillon::app {
+
+namespace {
+
+constexpr std::string_view embedded = "embedded:";
+
+// Of a URL that was validated; whatever cannot be read is hidden as a whole.
+std::string shown_url(const std::string& url) {
+    if (url.find("://") == std::string::npos || url.starts_with("rpc:"))
+        return url;
+    if (url.starts_with("amqp") || url.starts_with("pyamqp")) {
+        const auto parsed = jobs::amqp::parse_address(url);
+        return parsed ? parsed->name() : "********";
+    }
+    const auto parsed = jobs::redis::one_server(url);
+    return parsed ? parsed->name() : "********";
+}
+
+} // namespace
+
+bool jobs_on_broker(const settings& config) noexcept { return config.broker != embedded; }
+
+job_queue_options queue_options(const settings& config) {
+    job_queue_options options;
+    options.data_dir = config.data_dir;
+    if (jobs_on_broker(config)) {
+        options.broker = config.broker;
+        options.results = config.result_backend;
+        options.results_expire = config.result_expires;
+        options.visibility_timeout = config.visibility_timeout;
+    }
+    return options;
+}
+
+std::string usual_result_backend(const settings& config) {
+    return jobs::usual_results(config.broker);
+}
+
+result<void> check_job_settings(const settings& config) {
+    const bool results_embedded = config.result_backend == embedded;
+    if (jobs_on_broker(config) && results_embedded)
+        return failure{errc::invalid,
+                       "embedded: results belong to the embedded broker; with a message broker "
+                       "choose redis://HOST, rpc:// or none:, or leave result-backend out"};
+    if (!jobs_on_broker(config) && !results_embedded)
+        return failure{errc::invalid,
+                       "the embedded broker keeps its results itself; leave result-backend out, or "
+                       "choose a broker: amqp://HOST or redis://HOST"};
+    return {};
+}
+
+std::string shown_broker(const settings& config) { return shown_url(config.broker); }
+std::string shown_results(const settings& config) { return shown_url(config.result_backend); }
+
+result<std::unique_ptr<jobs::control_console>>
+open_console(const settings& config, logger& log, metrics& counters,
+             std::chrono::milliseconds connect_patience) {
+    jobs::broker_options options;
+    options.url = config.broker;
+    options.visibility_timeout = config.visibility_timeout;
+    auto through = jobs::open_broker(options, log, counters);
+    if (!through)
+        return through.error();
+    return jobs::control_console::open(*std::move(through), connect_patience);
+}
+
+} // namespace carillon::app

@@ -1,0 +1,34 @@
+// What the settings of jobs mean: where the queue is, where results go, and which of both fit together.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "jobs/control/controller.hpp"
+#include <carillon/app/settings.hpp>
+#include <carillon/base/result.hpp>
+#include <carillon/jobs/queue.hpp>
+
+namespace carillon::app {
+
+// False: the queue is in the data folder.
+bool jobs_on_broker(const settings& config) noexcept;
+job_queue_options queue_options(const settings& config);
+
+// The result backend of a broker when nobody chose one.
+std::string usual_result_backend(const settings& config);
+// errc::invalid says which result backend to choose instead.
+result<void> check_job_settings(const settings& config);
+
+// The addresses without their secrets.
+std::string shown_broker(const settings& config);
+std::string shown_results(const settings& config);
+
+// The broker of the settings for somebody who asks its workers; waits until it is there. `log` and `counters` outlive it.
+// errc::unavailable.
+result<std::unique_ptr<jobs::control_console>>
+open_console(const settings& config, logger& log, metrics& counters,
+             std::chrono::milliseconds connect_patience);
+
+} // namespace carillon::app

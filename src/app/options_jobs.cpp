@@ -1,0 +1,87 @@
+#include "app/job_settings.hpp"
+#include "app/option_kinds.hpp"
+#include "jobs/broker/amqp_address.hpp"
+#include "jobs/broker/redis_broker.hpp"
+
+namespace carillon::app {
+
+namespace {
+
+constexpr std::string_view broker_urls =
+    "embedded:, amqp://USER:PASSWORD@HOST/VHOST, amqps:// with TLS, redis://HOST:PORT/DB, "
+    "rediss://, unix:///PATH, redis+sentinel://HOST,HOST/MASTER/DB";
+constexpr std::string_view result_urls = "embedded:, redis://HOST:PORT/DB and its kin, rpc://, "
+                                         "none:";
+
+bool has_scheme(std::string_view url, std::initializer_list<std::string_view> schemes) {
+    for (const auto scheme : schemes)
+        if (url.substr(0, url.find("://")) == scheme && url.find("://") != std::string_view::npos)
+            return true;
+    return false;
+}
+
+bool is_redis(std::string_view url) {
+    return has_scheme(url, {"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel",
+                            "redis+pubsub", "rediss+pubsub", "unix+pubsub"});
+}
+
+// The text may be a password that stands in the wrong place: it is not repeated.
+failure no_such_url(std::string_view known) {
+    return {errc::invalid, fmt::format("must be one of {}", known)};
+}
+
+result<void> set_broker(settings& s, const std::vector<std::string>& given) {
+    const auto& url = given.back();
+    if (url != "embedded:") {
+        if (has_scheme(url, {"amqp", "amqps", "pyamqp"})) {
+            if (auto parsed = jobs::amqp::parse_address(url); !parsed)
+                return parsed.error();
+        } else if (!is_redis(url)) {
+            return no_such_url(broker_urls);
+        } else if (auto parsed = jobs::redis::one_server(url); !parsed) {
+            return parsed.error();
+        }
+    }
+    s.broker = url;
+    return {};
+}
+
+result<void> set_results(settings& s, const std::vector<std::string>& given) {
+    const auto& url = given.back();
+    if (is_redis(url)) {
+        if (auto parsed = jobs::redis::one_server(url); !parsed)
+            return parsed.error();
+    } else if (url != "embedded:" && url != "none:" && url != "rpc://" && url != "rpc:") {
+        return no_such_url(result_urls);
+    }
+    s.result_backend = url;
+    return {};
+}
+
+} // namespace
+
+void add_job_options(std::vector<option>& all) {
+    option broker{"broker", "embedded:|URL", fmt::format("where jobs wait: {}", broker_urls)};
+    broker.set = set_broker;
+    broker.get = shown_broker;
+    all.push_back(std::move(broker));
+    option results{"result-backend", "embedded:|URL",
+                   fmt::format("where results of jobs are kept: {}; default with amqp: rpc://, "
+                               "with redis: the broker",
+                               result_urls)};
+    results.set = set_results;
+    results.get = shown_results;
+    all.push_back(std::move(results));
+    all.push_back(seconds_option(
+        "result-expires", "how long results are kept with a broker, as Celery's; 0: for ever",
+        [](settings& s) -> std::chrono::seconds& { return s.result_expires; }, 0,
+        366 * seconds_of_a_day));
+    all.push_back(seconds_option(
+        "visibility-timeout",
+        "with a broker on Redis: after this silence of a worker its jobs go to others, as "
+        "Celery's; all peers must agree",
+        [](settings& s) -> std::chrono::seconds& { return s.visibility_timeout; }, 10,
+        30 * seconds_of_a_day));
+}
+
+} // namespace carillon::app

@@ -1,0 +1,86 @@
+// beat: enqueues the jobs of schedules when they are due.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <carillon/base/log.hpp>
+#include <carillon/base/metrics.hpp>
+#include <carillon/jobs/schedule.hpp>
+
+#include "jobs/beat/slot_store.hpp"
+
+namespace carillon::jobs {
+
+struct beat_options {
+    // How long a moment is this beat's before another one may serve it.
+    std::chrono::milliseconds lease{30'000};
+    std::chrono::milliseconds retry{
+        1'000}; // after a failure, and while another beat holds a moment
+    std::chrono::milliseconds sleep_max{5'000}; // so that a clock that was set is noticed
+};
+
+// Adds a job and waits until it is safe. Its outcome as of job_queue::enqueue().
+using enqueue_function =
+    std::function<result<std::string>(const schedule_entry& entry, enqueue_options options)>;
+
+// Into that queue, which outlives the function.
+enqueue_function enqueue_into(job_queue& queue);
+
+// Several beats over one slot_store serve each moment once. One that was missed, because no beat ran or the store or
+// the queue was away, is made up for; of several missed ones only the last. Should a beat die between adding a job and
+// noting it, or take longer than the lease over it, another adds it again with the same id: the embedded queue refuses
+// that, a broker does not.
+class beat {
+public:
+    // errc::invalid for an entry without task, with a name that is empty, too long, not printable or given twice, or
+    // with options that belong to one job alone.
+    static result<std::unique_ptr<beat>> make(std::vector<schedule_entry> entries,
+                                              std::unique_ptr<slot_store> slots,
+                                              enqueue_function enqueue, beat_options options,
+                                              logger& log, metrics& counted);
+    ~beat(); // as stop()
+
+    void start();
+    // Finishes what is being enqueued.
+    void stop();
+
+    // What start() does again and again: serves all that is due at that time, and gives when to look again. For tests
+    // with a clock of their own; not after start().
+    utc_time step(utc_time at);
+
+private:
+    struct state {
+        schedule_entry entry;
+        std::optional<utc_time> served;
+        utc_time not_before{}; // after a failure
+        bool failing = false;
+    };
+    beat(std::vector<schedule_entry> entries, std::unique_ptr<slot_store> slots,
+         enqueue_function enqueue, beat_options options, logger& log, metrics& counted);
+    void run();
+    std::optional<utc_time> look_at(state& s, utc_time at);
+    result<bool> serve(state& s, utc_time slot, utc_time at);
+    result<void> add(const schedule_entry& entry, utc_time slot, utc_time at);
+    void note(state& s, const result<bool>& outcome, utc_time at);
+
+    std::vector<state> states_;
+    const std::unique_ptr<slot_store> slots_;
+    const enqueue_function enqueue_;
+    const beat_options options_;
+    logger& log_;
+    counter& sent_;
+    counter& skipped_;
+
+    std::mutex guard_;
+    std::condition_variable wake_;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+} // namespace carillon::jobs

@@ -1,0 +1,354 @@
+#include "jobs/beat/beat.hpp"
+
+#include <functional>
+
+#include <doctest/doctest.h>
+
+#include "jobs/test_support.hpp"
+#include "net/redis/test_redis.hpp"
+
+namespace carillon::jobs {
+
+namespace {
+
+using namespace std::chrono_literals;
+using net::redis::test::folder;
+using testing::journal;
+using testing::soon;
+
+utc_time at(std::string_view text) { return from_iso8601(text).value(); }
+
+job_schedule cron(std::string_view line, std::string_view zone = "UTC") {
+    return job_schedule::cron(line, zone).value();
+}
+
+schedule_entry entry(std::string name, job_schedule when) {
+    return {std::move(name), "proj.add", std::move(when), {}, {}, 0ms};
+}
+
+// The queue behind a beat: remembers, and fails when it is told to.
+struct queue {
+    journal<std::string> ids;
+    std::optional<failure> fails;
+    std::optional<utc_time> expires;
+    enqueue_function function() {
+        return [this](const schedule_entry&, enqueue_options options) -> result<std::string> {
+            if (fails)
+                return *fails;
+            expires = options.expires;
+            ids.add(options.id);
+            return options.id;
+        };
+    }
+};
+
+std::unique_ptr<slot_store> file_in(const folder& where) {
+    return open_slot_file(where.file("beat.db")).value();
+}
+
+struct rig {
+    queue jobs;
+    metrics counted;
+    std::unique_ptr<beat> one;
+    rig(std::vector<schedule_entry> entries, std::unique_ptr<slot_store> slots) {
+        one = beat::make(std::move(entries), std::move(slots), jobs.function(), {}, silent_log(),
+                         counted)
+                  .value();
+    }
+    std::vector<std::string> ids() const { return jobs.ids.all(); }
+};
+
+class broken_store final : public slot_store {
+public:
+    explicit broken_store(bool& broken, std::unique_ptr<slot_store> below)
+        : broken_(broken), below_(std::move(below)) {}
+    result<utc_time> position(const std::string& e, utc_time t) override {
+        if (broken_)
+            return failure{errc::unavailable, "away"};
+        return below_->position(e, t);
+    }
+    result<slot_claim> claim(const std::string& e, utc_time t,
+                             std::chrono::milliseconds lease) override {
+        if (broken_)
+            return failure{errc::unavailable, "away"};
+        return below_->claim(e, t, lease);
+    }
+    result<void> confirm(const std::string& e, utc_time t) override {
+        if (broken_)
+            return failure{errc::unavailable, "away"};
+        return below_->confirm(e, t);
+    }
+
+private:
+    bool& broken_;
+    std::unique_ptr<slot_store> below_;
+};
+
+// Two beats that share what `open` opens; claims, leases and confirmations of it.
+void check_shared(const std::function<std::unique_ptr<slot_store>()>& open) {
+    const auto a = open(), b = open();
+    const auto start = at("2026-01-01T00:00:00Z"), slot = start + 60s;
+    CHECK(a->position("e", start).value() == start);
+    CHECK(b->position("e", start + 5s).value() == start);
+    CHECK(a->claim("e", slot, 20s).value() == slot_claim::granted);
+    CHECK(b->claim("e", slot, 20s).value() == slot_claim::held);
+    CHECK(a->claim("e", slot, 20s).value() == slot_claim::granted); // again, by who has it
+    REQUIRE(a->confirm("e", slot));
+    CHECK(b->claim("e", slot, 20s).value() == slot_claim::served);
+    CHECK(b->claim("e", slot - 30s, 20s).value() == slot_claim::served); // an older one
+    CHECK(a->position("e", start).value() == slot);
+    // a beat that dies: the other one takes over when its lease is over
+    const auto next = slot + 60s;
+    CHECK(a->claim("e", next, 200ms).value() == slot_claim::granted);
+    CHECK(b->claim("e", next, 20s).value() == slot_claim::held);
+    auto outcome = slot_claim::held;
+    for (const auto end = soon(); outcome == slot_claim::held && now() < end;)
+        outcome = b->claim("e", next, 20s).value();
+    CHECK(outcome == slot_claim::granted);
+    CHECK(a->claim("e", next, 20s).value() == slot_claim::held);
+    // another entry knows nothing of this one
+    CHECK(b->position("f", start).value() == start);
+    CHECK(b->claim("f", slot, 20s).value() == slot_claim::granted);
+}
+
+} // namespace
+
+TEST_CASE("an interval is due at its whole multiples, whoever asks") {
+    const auto every = job_schedule::every(10s).value();
+    CHECK(every.text() == "every 10 s");
+    CHECK(every.next(at("2026-01-01T00:00:03Z")) == at("2026-01-01T00:00:10Z"));
+    CHECK(every.next(at("2026-01-01T00:00:10Z")) == at("2026-01-01T00:00:20Z"));
+    CHECK(every.last(at("2026-01-01T00:00:03Z"), at("2026-01-01T00:00:09Z")) == std::nullopt);
+    CHECK(every.last(at("2026-01-01T00:00:03Z"), at("2026-01-01T01:00:05Z")) ==
+          at("2026-01-01T01:00:00Z"));
+    CHECK(every.last(at("2026-01-01T00:00:03Z"), at("2026-01-01T00:00:10Z")) ==
+          at("2026-01-01T00:00:10Z"));
+    CHECK(every.last(at("2026-01-01T00:00:10Z"), at("2026-01-01T00:00:10Z")) == std::nullopt);
+    CHECK(job_schedule::every(7s).value().next(at("1969-12-31T23:59:50Z")) ==
+          at("1969-12-31T23:59:53Z"));
+    CHECK_FALSE(job_schedule::every(99ms));
+    CHECK_FALSE(job_schedule::every(std::chrono::hours(24 * 4'000)));
+}
+
+TEST_CASE("a crontab follows the clock on the wall of its zone") {
+    const auto nightly = cron("30 2 * * *", "Europe/Oslo");
+    CHECK(nightly.text() == "30 2 * * * Europe/Oslo");
+    CHECK(nightly.next(at("2026-01-10T00:00:00Z")) == at("2026-01-10T01:30:00Z"));
+    CHECK(nightly.next(at("2026-07-10T00:00:00Z")) == at("2026-07-10T00:30:00Z"));
+    // 29 March 2026: 02:30 is left out; 25 October 2026: it comes twice
+    CHECK(nightly.next(at("2026-03-28T12:00:00Z")) == at("2026-03-29T01:00:00Z"));
+    CHECK(nightly.next(at("2026-10-24T12:00:00Z")) == at("2026-10-25T00:30:00Z"));
+    CHECK(nightly.next(at("2026-10-25T00:30:00Z")) == at("2026-10-26T01:30:00Z"));
+    CHECK(nightly.last(at("2025-01-01T00:00:00Z"), at("2026-10-25T23:00:00Z")) ==
+          at("2026-10-25T00:30:00Z"));
+    CHECK(cron("* * * * *").last(at("2016-01-01T00:00:00Z"), at("2026-01-01T00:00:30Z")) ==
+          at("2026-01-01T00:00:00Z"));
+    CHECK(cron("* * * 1 *").last(at("2016-01-01T00:00:00Z"), at("2026-12-01T00:00:00Z")) ==
+          at("2026-01-31T23:59:00Z"));
+    CHECK(cron("0 0 29 2 *").last(at("2016-01-01T00:00:00Z"), at("2027-12-01T00:00:00Z")) ==
+          at("2024-02-29T00:00:00Z"));
+    CHECK_FALSE(job_schedule::cron("61 * * * *"));
+    CHECK_FALSE(job_schedule::cron("* * * * *", "Nowhere/Land"));
+}
+
+TEST_CASE("a beat enqueues each job when it is due, under an id that tells its moment") {
+    folder files;
+    auto half = entry("half", job_schedule::every(30s).value());
+    half.expires_after = 10s;
+    rig beats({half, entry("hour", cron("0 * * * *"))}, file_in(files));
+    const auto start = at("2026-01-01T00:59:10Z");
+    CHECK(beats.one->step(start) == start + 5s); // it looks at the clock from time to time
+    CHECK(beats.ids().empty());
+    CHECK(beats.one->step(at("2026-01-01T00:59:29Z")) == at("2026-01-01T00:59:30Z"));
+    beats.one->step(at("2026-01-01T00:59:30.000100Z"));
+    CHECK(beats.jobs.expires == at("2026-01-01T00:59:40.000100Z"));
+    beats.one->step(at("2026-01-01T00:59:31Z"));
+    beats.one->step(at("2026-01-01T01:00:00Z"));
+    CHECK(beats.ids() == std::vector<std::string>{"half@2026-01-01T00:59:30.000000Z",
+                                                  "half@2026-01-01T01:00:00.000000Z",
+                                                  "hour@2026-01-01T01:00:00.000000Z"});
+}
+
+TEST_CASE("of the moments that were missed the last is made up for, once") {
+    folder files;
+    const auto minute = [] { return std::vector{entry("minute", cron("* * * * *"))}; };
+    {
+        rig beats(minute(), file_in(files));
+        beats.one->step(at("2026-01-01T00:00:30Z"));
+        beats.one->step(at("2026-01-01T00:01:00Z"));
+        CHECK(beats.ids().size() == 1);
+    }
+    rig beats(minute(), file_in(files));
+    beats.one->step(at("2026-01-03T12:34:56Z"));
+    beats.one->step(at("2026-01-03T12:34:57Z"));
+    CHECK(beats.ids() == std::vector<std::string>{"minute@2026-01-03T12:34:00.000000Z"});
+    // a clock that was set back brings nothing twice
+    beats.one->step(at("2026-01-03T12:30:00Z"));
+    beats.one->step(at("2026-01-03T12:34:30Z"));
+    CHECK(beats.ids().size() == 1);
+}
+
+TEST_CASE("several beats serve each moment once") {
+    folder files;
+    const auto minute = [] { return std::vector{entry("minute", cron("* * * * *"))}; };
+    rig a(minute(), file_in(files)), b(minute(), file_in(files));
+    const auto start = at("2026-01-01T00:00:30Z");
+    for (int i = 0; i < 100; ++i) {
+        a.one->step(start + i * 30s);
+        b.one->step(start + i * 30s + 10s);
+    }
+    auto ids = a.ids();
+    CHECK(ids.size() == 50); // a is always the first to come
+    const auto others = b.ids();
+    ids.insert(ids.end(), others.begin(), others.end());
+    std::sort(ids.begin(), ids.end());
+    CHECK(std::adjacent_find(ids.begin(), ids.end()) == ids.end());
+    CHECK(ids.size() == 50);
+}
+
+TEST_CASE("beats on threads of their own serve each moment once, and none is missed") {
+    folder files;
+    queue jobs; // of both
+    metrics counted;
+    std::vector<std::unique_ptr<beat>> beats;
+    for (int i = 0; i < 2; ++i) {
+        beats.push_back(beat::make({entry("tenth", job_schedule::every(100ms).value())},
+                                   file_in(files), jobs.function(), {}, silent_log(), counted)
+                            .value());
+        beats.back()->start();
+    }
+    REQUIRE(jobs.ids.wait_count(10));
+    for (auto& one : beats)
+        one->stop();
+    auto ids = jobs.ids.all();
+    std::sort(ids.begin(), ids.end());
+    CHECK(std::adjacent_find(ids.begin(), ids.end()) == ids.end());
+}
+
+TEST_CASE("what cannot be enqueued or noted now is tried again; what is refused for good is not") {
+    folder files;
+    bool away = true;
+    rig beats({entry("minute", cron("* * * * *"))},
+              std::make_unique<broken_store>(away, file_in(files)));
+    auto t = at("2026-01-01T00:00:30Z");
+    CHECK(beats.one->step(t) == t + 1s);
+    away = false;
+    beats.one->step(t += 2s);
+    away = true;
+    t = at("2026-01-01T00:01:00Z");
+    CHECK(beats.one->step(t) == t + 1s);
+    CHECK(beats.one->step(t + 500ms) == t + 1s);
+    CHECK(beats.ids().empty());
+    away = false;
+    beats.jobs.fails = failure{errc::unavailable, "the broker is away"};
+    t += 1s;
+    CHECK(beats.one->step(t) == t + 1s);
+    beats.jobs.fails = std::nullopt;
+    beats.one->step(t += 1s);
+    CHECK(beats.ids() == std::vector<std::string>{"minute@2026-01-01T00:01:00.000000Z"});
+    beats.jobs.fails = failure{errc::not_found, "no such task"};
+    t = at("2026-01-01T00:02:00Z");
+    CHECK(beats.one->step(t) == t + 5s);
+    beats.jobs.fails = failure{errc::conflict, "the id exists"};
+    t += 60s;
+    CHECK(beats.one->step(t) == t + 5s);
+    beats.jobs.fails = std::nullopt;
+    beats.one->step(t + 1s);
+    CHECK(beats.ids().size() == 1);
+    for (const auto& sample : beats.counted.read())
+        if (sample.name == "carillon_beat_refused_total")
+            CHECK(sample.value == 1);
+}
+
+TEST_CASE(
+    "what a beat added and did not note before it died is not added again to the embedded queue") {
+    folder files;
+    testing::workshop shop(files.file("data"));
+    shop.registry.add("proj.add", [](job_context&, const job_arguments&) { return value(); });
+    auto& jobs = shop.open();
+    auto one = entry("minute", cron("* * * * *"));
+    one.arguments = array{2, 3};
+    one.options.queue = "nightly";
+    const auto start = at("2026-01-01T00:00:30Z");
+    bool away = false;
+    metrics counted;
+    const auto make = [&] {
+        return beat::make(
+                   {one}, std::make_unique<broken_store>(away, file_in(files)),
+                   [&, into = enqueue_into(jobs)](const auto& e, enqueue_options options) {
+                       auto added = into(e, std::move(options));
+                       away = true; // from here on nothing can be noted
+                       return added;
+                   },
+                   {1ms, 0ms, 5s}, silent_log(), counted)
+            .value();
+    };
+    {
+        const auto first = make();
+        first->step(start);
+        first->step(start + 30s);
+    }
+    away = false;
+    const auto second = make();
+    for (const auto end = soon(); now() < end && !away;) // until the lease of the first is over
+        second->step(start + 31s);
+    REQUIRE(away);
+    job_filter all;
+    const auto list = jobs.list(all).value();
+    REQUIRE(list.size() == 1);
+    CHECK(list[0].id == "minute@2026-01-01T00:01:00.000000Z");
+    CHECK(list[0].queue == "nightly");
+}
+
+TEST_CASE("the file of moments is shared by processes, and a lease returns what a dead beat held") {
+    folder files;
+    check_shared([&] { return file_in(files); });
+}
+
+TEST_CASE("so are moments in Redis") {
+    if (net::redis::test::no_redis())
+        return;
+    net::redis::test::server server;
+    check_shared([&] { return open_redis_slots(server.url() + "/3", "our-").value(); });
+    const auto other = open_redis_slots(server.url() + "/3").value();
+    const auto start = at("2026-01-01T00:00:00Z");
+    CHECK(other->position("e", start).value() == start); // the prefix parts applications
+    server.kill();
+    CHECK(other->position("e", start).error().code == errc::unavailable);
+    CHECK_FALSE(open_redis_slots("http://nowhere"));
+}
+
+TEST_CASE("entries that cannot work are refused") {
+    folder files;
+    metrics counted;
+    queue jobs;
+    const auto refused = [&](std::vector<schedule_entry> entries) {
+        const auto made = beat::make(std::move(entries), file_in(files), jobs.function(), {},
+                                     silent_log(), counted);
+        return !made && made.error().code == errc::invalid;
+    };
+    const auto good = [] { return entry("good", job_schedule::every(1s).value()); };
+    CHECK_FALSE(refused({good()}));
+    CHECK(refused({good(), good()}));
+    auto bad = good();
+    bad.name = "";
+    CHECK(refused({bad}));
+    bad.name = std::string(201, 'x');
+    CHECK(refused({bad}));
+    bad.name = "a\nb";
+    CHECK(refused({bad}));
+    bad = good();
+    bad.task = "";
+    CHECK(refused({bad}));
+    bad = good();
+    bad.options.id = "fixed";
+    CHECK(refused({bad}));
+    bad = good();
+    bad.options.countdown = 1s;
+    CHECK(refused({bad}));
+    bad = good();
+    bad.expires_after = -1s;
+    CHECK(refused({bad}));
+}
+
+} // namespace carillon::jobs

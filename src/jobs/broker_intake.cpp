@@ -1,0 +1,448 @@
+// Receiving: the half of broker_store that sorts what the broker delivers and hands it to workers.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "jobs/broker_store.hpp"
+#include "wire/celery/control.hpp"
+
+namespace carillon::jobs {
+
+namespace {
+
+namespace celery = wire::celery;
+
+constexpr std::size_t due_at_once = 256;              // of those whose time has come, in one go
+constexpr std::chrono::milliseconds stuck_after{500}; // deliveries that nobody took go back
+constexpr std::chrono::seconds exact_for{10};         // and no slack is asked for so long
+
+} // namespace
+
+// --- what the broker tells
+
+void broker_store::on_up() noexcept {
+    {
+        std::lock_guard lock(guard_);
+        heard_good_ = now();
+        was_up_ = true;
+        heard_.notify_all();
+    }
+    std::shared_lock lock(ears_guard_);
+    if (ears_.events)
+        ears_.events->on_up();
+}
+
+void broker_store::on_down(const failure& why) noexcept {
+    log_.warning("the connection to the broker is lost",
+                 {{"broker", broker_->name()}, {"error", why.message}});
+    {
+        std::shared_lock lock(ears_guard_);
+        if (ears_.events)
+            ears_.events->on_down();
+    }
+    std::lock_guard lock(guard_);
+    {
+        std::lock_guard inbox(inbox_guard_);
+        inbox_.clear();
+        ++connections_;
+    }
+    heard_good_ = now();
+    for (const auto seq : ready_)
+        out_.erase(seq);
+    ready_.clear();
+    held_.clear();
+    for (auto& [seq, d] : out_) {
+        if (d->message && d->tag != 0)
+            orphans_[d->message->id] = seq;
+        d->tag = 0;
+    }
+}
+
+void broker_store::on_delivery(delivery received) noexcept {
+    bool first = false;
+    {
+        std::lock_guard lock(inbox_guard_);
+        first = inbox_.empty();
+        inbox_.push_back(std::move(received));
+    }
+    if (first)
+        changed();
+}
+
+void broker_store::on_control(celery::message_parts request) noexcept {
+    {
+        std::shared_lock lock(ears_guard_);
+        if (ears_.control)
+            return ears_.control(std::move(request));
+    }
+    obey(request);
+}
+
+// The one command that a worker without remote control follows: cancel() of other processes comes by it.
+void broker_store::obey(const celery::message_parts& parts) {
+    const auto request = celery::decode_request(parts);
+    if (!request || request->method != "revoke")
+        return;
+    std::vector<std::string> names;
+    {
+        std::lock_guard lock(guard_);
+        for (const auto& [owner, each] : workers_)
+            names.push_back(each.shown.name);
+    }
+    const auto meant = [&](const std::string& node) {
+        const auto is_it = celery::is_for(*request, node);
+        return is_it && *is_it;
+    };
+    if (std::ranges::any_of(names, meant))
+        revoke(celery::task_ids(request->arguments),
+               request->arguments.find("terminate") &&
+                   request->arguments.find("terminate")->to_bool());
+}
+
+void broker_store::on_reply(celery::message_parts reply) noexcept {
+    std::lock_guard lock(replies_guard_);
+    if (results_)
+        results_->rpc_received(std::move(reply));
+}
+
+// --- intake
+
+// Retries of one job are runs of their own.
+std::string broker_store::run_name(const celery::message& m) {
+    return fmt::format("{}#{}", m.id, m.retries);
+}
+
+std::unique_ptr<broker_store::delivered> broker_store::read(const delivery& received) {
+    auto d = std::make_unique<delivered>();
+    d->tag = received.tag;
+    d->queue = received.queue;
+    const auto& parts = received.parts;
+    auto message = celery::decode(parts.headers, parts.properties, parts.body);
+    if (message) {
+        d->message = std::make_shared<celery::message>(*std::move(message));
+    } else {
+        d->unreadable = message.error();
+        d->known = celery::identify(parts);
+    }
+    return d;
+}
+
+void broker_store::take_in() {
+    std::vector<delivery> fresh;
+    std::uint64_t connection = 0;
+    {
+        std::lock_guard lock(inbox_guard_);
+        fresh.swap(inbox_);
+        connection = connections_;
+    }
+    if (fresh.empty())
+        return;
+    std::vector<std::unique_ptr<delivered>> decoded;
+    decoded.reserve(fresh.size());
+    for (const auto& each : fresh)
+        decoded.push_back(read(each));
+    tell_events([&](event_sender& events) {
+        for (const auto& each : decoded)
+            if (each->message)
+                events.received(*each->message);
+    });
+    std::vector<action> calls;
+    {
+        std::lock_guard lock(guard_);
+        if (connection != connections_)
+            return; // all of these come again
+        for (std::size_t i = 0; i < fresh.size(); ++i)
+            sort_in(fresh[i], std::move(decoded[i]), calls);
+    }
+    make_calls(calls);
+}
+
+void broker_store::sort_in(const delivery& received, std::unique_ptr<delivered> d,
+                           std::vector<action>& calls) {
+    if (!d->message) {
+        if (!d->known.id.empty())
+            return make_ready(std::move(d)); // it fails as any job may
+        count_.refused.add();
+        log_.warning("a message that nobody can be told about was rejected",
+                     {{"queue", d->queue}, {"error", d->unreadable.message}});
+        calls.push_back([this, tag = d->tag] { broker_->reject(tag, false); });
+        return;
+    }
+    const auto& m = *d->message;
+    if (received.redelivered && rejoin(received, m, calls))
+        return;
+    if (revoked_.contains(m.id)) {
+        d->cancel = true;
+        return make_ready(std::move(d));
+    }
+    const auto at = utc_now();
+    const bool expired = m.expires && *m.expires < at;
+    if (expired || !m.eta || *m.eta <= at)
+        return make_ready(std::move(d));
+    if (*m.eta <= at + options_.hold_max && held_.size() < options_.held_max)
+        return held_.add(*m.eta, m.id, received);
+    count_.delayed.add();
+    calls.push_back([this, tag = d->tag, eta = *m.eta] { broker_->delay(tag, eta); });
+}
+
+// The message of a run that outlived its connection, or ended without it.
+bool broker_store::rejoin(const delivery& received, const celery::message& m,
+                          std::vector<action>& calls) {
+    if (auto orphan = orphans_.find(m.id); orphan != orphans_.end()) {
+        auto there = out_.find(orphan->second);
+        if (there != out_.end() && there->second->message->retries == m.retries) {
+            orphans_.erase(orphan);
+            count_.rejoined.add();
+            there->second->tag = received.tag;
+            if (there->second->acknowledged)
+                calls.push_back([this, tag = received.tag] { broker_->ack(tag); });
+            return true;
+        }
+    }
+    if (!ended_away_.contains(run_name(m)))
+        return false;
+    count_.repeated.add();
+    calls.push_back([this, tag = received.tag] { broker_->ack(tag); });
+    return true;
+}
+
+void broker_store::make_ready(std::unique_ptr<delivered> d) {
+    const auto seq = ++last_seq_;
+    out_.emplace(seq, std::move(d));
+    ready_.push_back(seq);
+}
+
+void broker_store::wake_due(std::vector<action>& calls) {
+    for (const auto& each : held_.take_due(utc_now(), due_at_once))
+        sort_in(each, read(each), calls);
+}
+
+claimed_job broker_store::claimed(std::int64_t seq, const delivered& d) const {
+    claimed_job job;
+    job.seq = seq;
+    job.queue = d.queue;
+    job.cancel = d.cancel;
+    if (!d.message) {
+        job.id = d.known.id;
+        job.task = d.known.task;
+        job.message = d.unreadable;
+        return job;
+    }
+    const auto& m = *d.message;
+    job.id = m.id;
+    job.task = m.task;
+    job.priority = m.priority;
+    job.attempts = job.retries = m.retries;
+    job.expires = m.expires;
+    auto heard_by = group_of(m);
+    job.group = std::move(heard_by.group);
+    job.event_type = std::move(heard_by.event_type);
+    job.message = d.message;
+    return job;
+}
+
+result<std::vector<claimed_job>> broker_store::claim(std::int64_t owner,
+                                                     std::span<const std::string> queues,
+                                                     std::uint32_t now_max,
+                                                     std::uint32_t ahead_max) {
+    take_in();
+    std::vector<claimed_job> taken;
+    std::vector<action> calls;
+    {
+        std::lock_guard lock(guard_);
+        auto asks = workers_.find(owner);
+        if (asks == workers_.end())
+            return failure{errc::not_found, "this worker has not been added"};
+        tended_ = now();
+        wake_due(calls);
+        asks->second.held_up = asks->second.endings.size() >= endings_max;
+        const std::size_t enough = asks->second.held_up ? 0 : std::size_t{now_max} + ahead_max;
+        std::deque<std::int64_t> others;
+        while (taken.size() < enough && !ready_.empty()) {
+            const auto seq = ready_.front();
+            ready_.pop_front();
+            auto& d = *out_.at(seq);
+            if (std::ranges::find(queues, d.queue) == queues.end()) {
+                others.push_back(seq);
+                continue;
+            }
+            d.owner = owner;
+            taken.push_back(claimed(seq, d));
+        }
+        ready_.insert(ready_.begin(), others.begin(), others.end());
+        asks->second.wants = static_cast<std::uint32_t>(enough - taken.size());
+        adjust_prefetch(false, calls);
+    }
+    make_calls(calls);
+    return taken;
+}
+
+void broker_store::adjust_prefetch(bool exact, std::vector<action>& calls) {
+    appetite a;
+    std::vector<std::string> queues;
+    for (const auto& [owner, each] : workers_) {
+        if (each.resting)
+            continue;
+        a.wanted += each.wants;
+        queues.insert(queues.end(), each.shown.queues.begin(), each.shown.queues.end());
+    }
+    std::ranges::sort(queues);
+    queues.erase(std::ranges::unique(queues).begin(), queues.end());
+    a.held = held_.size();
+    for (const auto& [seq, d] : out_)
+        a.in_hand += d->owner != 0 && d->tag != 0 && !d->acknowledged;
+    const auto level = next_prefetch(prefetch_, a, exact || now() < exact_until_);
+    if (level == prefetch_ && queues == consumed_)
+        return;
+    prefetch_ = level;
+    consumed_ = queues;
+    calls.push_back([this, queues = std::move(queues), level] { broker_->consume(queues, level); });
+}
+
+// More came than this worker can do soon: others may do it.
+void broker_store::hand_back_stuck(std::vector<action>& calls) {
+    const auto late = now() - stuck_after;
+    std::vector<std::uint64_t> tags;
+    std::erase_if(ready_, [&](std::int64_t seq) {
+        auto there = out_.find(seq);
+        if (there->second->since > late)
+            return false;
+        tags.push_back(there->second->tag);
+        out_.erase(there);
+        return true;
+    });
+    if (tags.empty())
+        return;
+    // First the prefetch: else they come back to this worker.
+    exact_until_ = now() + exact_for;
+    adjust_prefetch(true, calls);
+    calls.push_back([this, tags = std::move(tags)] {
+        for (const auto tag : tags)
+            broker_->reject(tag, true);
+    });
+}
+
+// Nobody here takes jobs any more.
+void broker_store::hand_back_all(std::vector<action>& calls) {
+    auto tags = held_.tags();
+    held_.clear();
+    for (const auto seq : ready_) {
+        tags.push_back(out_.at(seq)->tag);
+        out_.erase(seq);
+    }
+    ready_.clear();
+    {
+        std::lock_guard inbox(inbox_guard_);
+        for (const auto& each : inbox_)
+            tags.push_back(each.tag);
+        inbox_.clear();
+    }
+    if (tags.empty())
+        return;
+    calls.push_back([this, tags = std::move(tags)] {
+        for (const auto tag : tags)
+            broker_->reject(tag, true);
+    });
+}
+
+bool broker_store::begin_run(std::int64_t seq, std::int64_t owner) {
+    std::vector<action> calls;
+    {
+        std::lock_guard lock(guard_);
+        auto found = out_.find(seq);
+        if (found == out_.end() || found->second->owner != owner)
+            return false;
+        auto& d = *found->second;
+        const auto& m = *d.message;
+        if (d.tag == 0) { // not begun when its connection was lost: only its copy runs
+            orphans_.erase(m.id);
+            out_.erase(found);
+            return false;
+        }
+        d.begun = true;
+        d.started = now();
+        tell_events([&](event_sender& events) { events.started(m.id); });
+        const auto* entry = registry_.find(m.task);
+        const auto* asked = m.extra.find("carillon_track_started");
+        const bool track = (entry && entry->options.track_started) || (asked && asked->to_bool());
+        if (track && !m.ignore_result.value_or(false)) {
+            celery::result_record started;
+            started.task_id = m.id;
+            started.status = celery::state::started;
+            const auto& me = workers_.at(owner).shown;
+            started.outcome = object{{"pid", me.pid}, {"hostname", me.name}};
+            started.group_id = m.group;
+            started.parent_id = m.parent_id;
+            calls.push_back([this, started, of = d.message] {
+                results_->put(started, of->reply_to, of->correlation_id,
+                              [](const result<void>&) {});
+            });
+        }
+        if (entry && !entry->options.acks_late) {
+            d.acknowledged = true;
+            calls.push_back([this, tag = d.tag] { broker_->ack(tag); });
+        }
+    }
+    make_calls(calls);
+    return true;
+}
+
+void broker_store::note_progress(std::int64_t seq, std::int64_t owner, std::int64_t progress,
+                                 std::string message) {
+    shared_message of;
+    {
+        std::lock_guard lock(guard_);
+        auto found = out_.find(seq);
+        if (found == out_.end() || found->second->owner != owner || found->second->ending)
+            return;
+        of = found->second->message;
+    }
+    if (of->ignore_result.value_or(false))
+        return;
+    celery::result_record record;
+    record.task_id = of->id;
+    record.status = celery::state::progress;
+    record.outcome = object{{"progress", progress}, {"message", std::move(message)}};
+    record.group_id = of->group;
+    record.parent_id = of->parent_id;
+    results_->put(std::move(record), of->reply_to, of->correlation_id, [](const result<void>&) {});
+}
+
+void broker_store::give_back(std::int64_t owner, std::vector<held_job> jobs) {
+    if (jobs.empty())
+        return;
+    std::vector<action> calls;
+    {
+        std::lock_guard lock(guard_);
+        std::vector<std::uint64_t> tags;
+        for (const auto& job : jobs) {
+            auto found = out_.find(job.seq);
+            if (found == out_.end() || found->second->owner != owner)
+                continue;
+            if (found->second->acknowledged)
+                calls.push_back([this, queue = found->second->queue, m = found->second->message] {
+                    publish(queue, *m, [this, m](const result<void>& outcome) {
+                        if (!outcome)
+                            log_.error("a job that was acknowledged early could not be put back",
+                                       {{"job", m->id}, {"error", outcome.error().message}});
+                    });
+                });
+            else if (found->second->tag != 0)
+                tags.push_back(found->second->tag);
+            if (found->second->message)
+                orphans_.erase(found->second->message->id);
+            out_.erase(found);
+        }
+        if (auto found = workers_.find(owner); found != workers_.end())
+            found->second.wants = 0;
+        exact_until_ = now() + exact_for;
+        adjust_prefetch(true, calls);
+        calls.push_back([this, tags = std::move(tags)] {
+            for (const auto tag : tags)
+                broker_->reject(tag, true);
+        });
+    }
+    make_calls(calls);
+}
+
+} // namespace carillon::jobs

@@ -1,0 +1,90 @@
+// What remote control sees of a worker pool, and how a pool grows and shrinks.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "jobs/pool.hpp"
+
+namespace carillon {
+
+namespace {
+
+constexpr std::int64_t threads_max = 1'024;
+
+} // namespace
+
+std::vector<worker_pool::impl::shown_run> worker_pool::impl::shown(std::size_t running_max,
+                                                                   std::size_t waiting_max) const {
+    std::lock_guard lock(guard_);
+    std::vector<shown_run> all;
+    for (const auto& each : slots_)
+        if (each && all.size() < running_max)
+            all.push_back({each->job(), each->begun()});
+    for (std::size_t i = 0; i < std::min(taken_.size(), waiting_max); ++i)
+        all.push_back({taken_[i], std::nullopt});
+    return all;
+}
+
+std::optional<worker_pool::impl::shown_run> worker_pool::impl::find(std::string_view id) const {
+    std::lock_guard lock(guard_);
+    for (const auto& each : slots_)
+        if (each && each->job().id == id)
+            return shown_run{each->job(), each->begun()};
+    for (const auto& each : taken_)
+        if (each.id == id)
+            return shown_run{each, std::nullopt};
+    return std::nullopt;
+}
+
+std::size_t worker_pool::impl::size() const {
+    std::lock_guard lock(guard_);
+    return wanted_;
+}
+
+object worker_pool::impl::runs_by_task() const {
+    std::lock_guard lock(guard_);
+    object counts;
+    for (const auto& [task, count] : begun_by_task_)
+        counts.append(task, count);
+    return counts;
+}
+
+result<void> worker_pool::impl::resize(std::int64_t by) {
+    std::vector<std::thread> gone; // to be joined without the lock, which their last steps need
+    {
+        std::lock_guard lock(guard_);
+        const auto present = static_cast<std::int64_t>(wanted_);
+        if (by < 1 - present || by > threads_max - present)
+            return failure{
+                errc::invalid,
+                fmt::format("a worker has 1 to {} threads; this one has {}", threads_max, present)};
+        if (stopping_)
+            return failure{errc::unavailable, "the worker stops"};
+        const auto before = wanted_;
+        wanted_ = static_cast<std::size_t>(present + by);
+        core_->threads += by;
+        if (slots_.size() < wanted_) {
+            slots_.resize(wanted_);
+            busy_.resize(wanted_);
+            generations_.resize(wanted_);
+            left_.resize(wanted_, true);
+            workers_.resize(wanted_);
+        }
+        for (auto slot = before; slot < wanted_; ++slot) {
+            if (!left_[slot])
+                continue; // still busy, and stays now
+            gone.push_back(std::move(workers_[slot]));
+            left_[slot] = false;
+            begin_thread(slot, nullptr);
+        }
+        room_ = true;
+    }
+    work_there_.notify_all();
+    keeper_wake_.notify_one();
+    for (auto& each : gone)
+        if (each.joinable())
+            each.join();
+    return {};
+}
+
+} // namespace carillon

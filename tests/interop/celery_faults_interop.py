@@ -1,0 +1,108 @@
+"""Workers killed and stopped in a job, connections cut, brokers restarted; Python sends. A test's number is
+that of its scenario."""
+
+import signal
+import time
+import unittest
+
+from celery_case import Rabbitmq, both
+
+LONG = 4  # seconds of a job that something happens to
+
+
+class Arrangement:
+    """Every test has a queue and workers of its own."""
+
+    with_python = with_carillon = False
+
+    def setUp(self):
+        self.app = self.make_sender()  # that of the class may have lost its connections in the test before
+        self.addCleanup(self.app.close)
+
+    def until_runs(self, worker, sent):
+        """The worker says that it runs the job."""
+        def active():
+            worker.assert_runs()
+            return sent.id in str(self.app.control.inspect(destination=[worker.node], timeout=1, limit=1).active())
+        self.until(active, f"{sent.id} runs", 20)
+
+    def assert_new_sender_is_answered(self, queue):
+        """The test's own sender may have lost its connections, too."""
+        sender = self.make_sender()
+        self.addCleanup(sender.close)
+        self.assertEqual(self.get(sender.signature("bench.add", args=(2, 3), queue=queue).apply_async()), 5)
+
+
+class Faults(Arrangement):
+    """What is the same over both brokers."""
+
+    def test_24_a_job_of_a_killed_worker_runs_again(self):
+        queue = self.queue()
+        worker = self.carillon_worker(queue)
+        sent = self.send("bench.sleep", LONG, queue=queue)
+        self.until_runs(worker, sent)
+        worker.kill()
+        begin = time.monotonic()
+        self.carillon_worker(queue)
+        self.get(sent, self.lease_seconds + LONG + 10)
+        self.assertLess(time.monotonic() - begin, self.lease_seconds + LONG + 5)
+        self.until_settled(queue)
+
+    def test_26_a_worker_that_is_stopped_ends_its_job_and_leaves_the_others(self):
+        queue = self.queue()
+        worker = self.carillon_worker(queue, threads=1)
+        running = self.send("bench.sleep", LONG, queue=queue)
+        self.until_runs(worker, running)
+        others = [self.send("bench.add", number, 3, queue=queue) for number in range(3)]
+        self.assertEqual(worker.stop(LONG + 20), 0)
+        running.get(timeout=5)
+        self.until(lambda: self.waiting(queue) == len(others), "the others wait")
+        self.carillon_worker(queue)
+        self.assertEqual([self.get(one) for one in others], [3, 4, 5])
+        self.until_settled(queue)
+
+    def test_27_connections_are_cut_in_a_job(self):
+        queue = self.queue()
+        worker = self.carillon_worker(queue)
+        sent = self.send("bench.sleep", 2, queue=queue)
+        self.until_runs(worker, sent)
+        self.cut_connections()
+        self.until_settled(queue, 30)
+        worker.assert_runs()
+        self.assert_new_sender_is_answered(queue)
+
+    def test_28_the_broker_is_restarted(self):
+        queue = self.queue()
+        worker = self.carillon_worker(queue)
+        self.assertEqual(self.get(self.send("bench.add", 2, 3, queue=queue)), 5)
+        for number in range(50):
+            self.send("bench.sleep", 0.02, queue=queue, ignore_result=True)
+        self.broker.restart()  # RabbitMQ keeps what waits, this Redis nothing
+        self.until_settled(queue, 30)
+        worker.assert_runs()
+        self.assert_new_sender_is_answered(queue)
+        if self.keeps_messages:
+            self.assertGreaterEqual(self.runs(worker, "bench.sleep"), 50)
+
+
+class QuitOverRabbitmq(Arrangement, Rabbitmq, unittest.TestCase):
+    """Over Redis it takes the time of a lease, as after a kill."""
+
+    def test_26_a_worker_that_is_told_to_quit_loses_no_job(self):
+        # A shell that starts the tests in the background makes them ignore it, and so their children.
+        self.addCleanup(signal.signal, signal.SIGQUIT, signal.signal(signal.SIGQUIT, signal.SIG_DFL))
+        queue = self.queue()
+        worker = self.carillon_worker(queue)
+        sent = self.send("bench.sleep", LONG, queue=queue)
+        self.until_runs(worker, sent)
+        worker.child.send_signal(signal.SIGQUIT)
+        worker.child.wait(LONG + 20)
+        self.carillon_worker(queue)
+        self.get(sent, LONG + 15)
+        self.until_settled(queue)
+
+
+both(globals(), Faults)
+
+if __name__ == "__main__":
+    unittest.main()

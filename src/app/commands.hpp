@@ -30,13 +30,4 @@ int check(application& site, const loaded_settings& loaded);
 // Prints the failure's sentence on standard error; returns 1.
 int fail(const failure& why);
 
-// SIGTERM and SIGINT, blocked in every thread that starts after it was made. The second signal ends the process at
-// once.
-class stop_signals {
-public:
-    stop_signals();
-    // Blocks until the first signal.
-    void wait();
-};
-
 } // namespace carillon::app

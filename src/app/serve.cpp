@@ -1,6 +1,5 @@
 #include "app/commands.hpp"
 
-#include <csignal>
 #include <cstdio>
 #include <future>
 #include <thread>
@@ -12,32 +11,13 @@
 #include "app/layer_settings.hpp"
 #include "app/operations.hpp"
 #include "app/remote_control.hpp"
+#include "app/stop_signals.hpp"
 #include "channels/memory_layer.hpp"
 #include "net/acceptor.hpp"
 #include "web/http_session.hpp"
 #include <carillon/jobs/worker_pool.hpp>
 
 namespace carillon::app {
-
-stop_signals::stop_signals() {
-    sigset_t both;
-    sigemptyset(&both);
-    sigaddset(&both, SIGINT);
-    sigaddset(&both, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &both, nullptr);
-}
-
-void stop_signals::wait() {
-    sigset_t both;
-    sigemptyset(&both);
-    sigaddset(&both, SIGINT);
-    sigaddset(&both, SIGTERM);
-    int which = 0;
-    sigwait(&both, &which);
-    for (const int signal : {SIGINT, SIGTERM})
-        std::signal(signal, [](int again) { ::_exit(128 + again); });
-    pthread_sigmask(SIG_UNBLOCK, &both, nullptr);
-}
 
 namespace {
 
@@ -109,8 +89,11 @@ struct running_server {
     void start_shards(std::vector<net::listener> listeners, const settings& config);
     result<void> open_layer(const settings& config, logger& log);
     result<void> start_workers(application& app, const settings& config);
-    void stop_workers(const settings& config, logger& log);
-    void stop(const settings& config, logger& log);
+    // True when no handler stayed.
+    bool stop_workers(const settings& config, logger& log);
+    bool stop(const settings& config, logger& log);
+    // While others may still work with all of it: jobs go back to their queues. The process ends then.
+    void quit(logger& log);
 };
 
 result<void> running_server::start(application& app, const settings& config, logger& log,
@@ -199,11 +182,12 @@ void running_server::start_shards(std::vector<net::listener> listeners, const se
     server->start();
 }
 
-void running_server::stop_workers(const settings& config, logger& log) {
+bool running_server::stop_workers(const settings& config, logger& log) {
     // Both at once: they share the grace.
     auto handlers = std::async(std::launch::async, [this, until = now() + config.shutdown_grace] {
         return !consumers || consumers->stop(until);
     });
+    bool clean = true;
     if (workers) {
         const auto report = workers->stop(now() + config.shutdown_grace,
                                           now() + config.shutdown_grace + std::chrono::seconds(5));
@@ -211,20 +195,32 @@ void running_server::stop_workers(const settings& config, logger& log) {
         log.info("workers stopped", {{"finished", report.finished},
                                      {"handed_back", report.returned},
                                      {"abandoned", report.abandoned}});
+        clean = report.clean();
     }
     if (!handlers.get())
         log.warning("a background consumer is still busy and is waited for");
+    return clean;
 }
 
-void running_server::stop(const settings& config, logger& log) {
+void running_server::quit(logger& log) {
+    if (!workers)
+        return;
+    const auto report = workers->quit(now() + cold_stop_limit);
+    log.warning("workers were told to quit", {{"finished", report.finished},
+                                              {"handed_back", report.returned},
+                                              {"abandoned", report.abandoned}});
+}
+
+bool running_server::stop(const settings& config, logger& log) {
     server->stop();
-    stop_workers(config, log);
+    const bool clean = stop_workers(config, log);
     relay.reset();
     if (redis) {
         redis->flush(now() + std::chrono::seconds(2));
         redis->stop();
     }
     pool.stop();
+    return clean;
 }
 
 void announce(const application& app, const settings& config, const net::server& server,
@@ -261,9 +257,15 @@ int serve(application& app, const settings& config) {
     if (auto started = running.start(app, config, *log, counters); !started)
         return fail(started.error());
     announce(app, config, *running.server, *log);
-    signals.wait();
+    const auto quit = [&] { running.quit(*log); };
+    if (signals.wait() == stop_signals::way::cold)
+        stop_signals::end_cold(quit);
     log->info("stopping: sockets close with 1012, running jobs finish or are handed back");
-    running.stop(config, *log);
+    signals.expect_more(quit);
+    const bool clean = running.stop(config, *log);
+    signals.close();
+    if (!clean)
+        stop_signals::end_cold(quit);
     log->info("stopped");
     return 0;
 }

@@ -1,16 +1,15 @@
 #include <algorithm>
-#include <csignal>
 #include <future>
 #include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include "app/commands.hpp"
 #include "app/job_settings.hpp"
 #include "app/layer_settings.hpp"
 #include "app/remote_control.hpp"
+#include "app/stop_signals.hpp"
 #include <carillon/jobs/worker_pool.hpp>
 
 namespace carillon::app {
@@ -41,9 +40,15 @@ result<background_routes> chosen_routes(background_routes all,
 // What a worker process runs: jobs, background consumers, or both.
 class crew {
 public:
-    result<void> start(application& site, const worker_arguments& arguments, runtime& parts);
-    // Running work has until the grace is over, then it is handed back. True when nothing was left behind.
-    bool stop(std::chrono::seconds grace, logger& log);
+    result<void> start(application& site, const worker_arguments& arguments, runtime& parts,
+                       stop_signals& signals);
+    // Running work has until the grace is over, then it is handed back.
+    struct stopped {
+        bool jobs_are_gone, consumers_are_gone; // no handler stayed
+    };
+    stopped stop(std::chrono::seconds grace, logger& log);
+    // While others may still work with all of it: jobs go back to their queues. The process ends then.
+    void quit(logger& log);
     const std::string& name() const noexcept { return name_; }
 
 private:
@@ -71,7 +76,8 @@ result<void> crew::start_consumers(application& site, const worker_arguments& ar
     return {};
 }
 
-result<void> crew::start(application& site, const worker_arguments& arguments, runtime& parts) {
+result<void> crew::start(application& site, const worker_arguments& arguments, runtime& parts,
+                         stop_signals& signals) {
     if (!arguments.channels.empty())
         if (auto started = start_consumers(site, arguments, parts.shared()); !started)
             return started;
@@ -86,12 +92,11 @@ result<void> crew::start(application& site, const worker_arguments& arguments, r
         return pool.error();
     pool_ = *std::move(pool);
     name_ = pool_->name();
-    node_ = attach_node(site, parts, *pool_, arguments.task_events,
-                        [] { ::kill(::getpid(), SIGTERM); }); // as an operator would
+    node_ = attach_node(site, parts, *pool_, arguments.task_events, [&signals] { signals.ask(); });
     return {};
 }
 
-bool crew::stop(std::chrono::seconds grace, logger& log) {
+crew::stopped crew::stop(std::chrono::seconds grace, logger& log) {
     // Both at once: they share the grace.
     auto handlers = std::async(std::launch::async, [this, until = now() + grace] {
         return !consumers_ || consumers_->stop(until);
@@ -105,7 +110,16 @@ bool crew::stop(std::chrono::seconds grace, logger& log) {
                                 {"handed_back", report.returned},
                                 {"abandoned", report.abandoned},
                                 {"consumers_finished", finished}});
-    return report.clean() && finished;
+    return {report.clean(), finished};
+}
+
+void crew::quit(logger& log) {
+    if (!pool_)
+        return;
+    const auto report = pool_->quit(now() + cold_stop_limit);
+    log.warning("worker was told to quit", {{"finished", report.finished},
+                                            {"handed_back", report.returned},
+                                            {"abandoned", report.abandoned}});
 }
 
 } // namespace
@@ -125,7 +139,7 @@ int work(application& site, const settings& config, worker_arguments arguments) 
         return fail(started.error());
     auto& parts = **started;
     crew working;
-    if (auto begun = working.start(site, arguments, parts); !begun)
+    if (auto begun = working.start(site, arguments, parts, signals); !begun)
         return fail(begun.error());
     log->info("worker ready",
               {{"name", working.name()},
@@ -133,11 +147,20 @@ int work(application& site, const settings& config, worker_arguments arguments) 
                {"broker", shown_broker(config)},
                {"queues", fmt::format("{}", fmt::join(arguments.queues, ","))},
                {"channels", fmt::format("{}", fmt::join(arguments.channels, ","))}});
-    signals.wait();
+    const auto quit = [&] {
+        working.quit(*log);
+        parts.flush_events(std::chrono::seconds(1));
+    };
+    if (signals.wait() == stop_signals::way::cold)
+        stop_signals::end_cold(quit);
     log->info("worker stops: running jobs finish or are handed back");
-    const bool clean = working.stop(config.shutdown_grace, *log);
+    signals.expect_more(quit);
+    const auto stopped = working.stop(config.shutdown_grace, *log);
     parts.flush_events(std::chrono::seconds(2));
-    return clean ? 0 : 1;
+    signals.close();
+    if (!stopped.jobs_are_gone)
+        stop_signals::end_cold(quit);
+    return stopped.consumers_are_gone ? 0 : 1; // a consumer that stayed is waited for
 }
 
 } // namespace carillon::app

@@ -297,7 +297,7 @@ void broker_store::settle(const shared_ending& e, bool completed) {
                 orphans_.erase(e->end.of->id);
                 if (completed && !acknowledged) {
                     count_.unacknowledged.add();
-                    ended_away_.add(run_name(*e->end.of));
+                    ended_away_.add({run_name(*e->end.of)});
                 }
             }
             out_.erase(found);

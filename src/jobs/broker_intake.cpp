@@ -445,4 +445,24 @@ void broker_store::give_back(std::int64_t owner, std::vector<held_job> jobs) {
     make_calls(calls);
 }
 
+void broker_store::postpone(std::int64_t owner, std::vector<put_off> jobs) {
+    if (jobs.empty())
+        return;
+    std::vector<action> calls;
+    {
+        std::lock_guard lock(guard_);
+        for (const auto& [job, until] : jobs) {
+            auto found = out_.find(job.seq);
+            if (found == out_.end() || found->second->owner != owner)
+                continue;
+            if (const auto tag = found->second->tag; tag != 0)
+                calls.push_back([this, tag, until] { broker_->delay(tag, until); });
+            if (found->second->message)
+                orphans_.erase(found->second->message->id);
+            out_.erase(found);
+        }
+    }
+    make_calls(calls);
+}
+
 } // namespace carillon::jobs

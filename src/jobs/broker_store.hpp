@@ -20,11 +20,11 @@
 
 #include "jobs/broker/broker.hpp"
 #include "jobs/broker/held_messages.hpp"
-#include "jobs/broker/newest_ids.hpp"
 #include "jobs/broker/prefetch.hpp"
 #include "jobs/broker/result_store.hpp"
 #include "jobs/broker/sequence.hpp"
 #include "jobs/control/event_sender.hpp"
+#include "jobs/control/newest_ids.hpp"
 #include "jobs/job_store.hpp"
 #include "wire/celery/signature.hpp"
 #include <carillon/jobs/registry.hpp>
@@ -38,9 +38,9 @@ struct broker_store_options {
     // broker's store.
     std::chrono::minutes hold_max{10};
     std::size_t held_max = 10'000;
-    std::size_t revoked_max = 50'000;        // ids that are remembered as revoked
-    std::size_t sent_max = 50'000;           // jobs of this process that are remembered
-    std::size_t reply_bytes_max = 64u << 20; // of their results, where those come as replies
+    newest_ids::limits revoked = revoked_limits; // ids that are remembered as revoked
+    std::size_t sent_max = 50'000;               // jobs of this process that are remembered
+    std::size_t reply_bytes_max = 64u << 20;     // of their results, where those come as replies
     // Deliveries in hand are shown to be alive that often.
     std::chrono::milliseconds touch_interval{60'000};
     std::chrono::seconds unique_life{
@@ -80,9 +80,12 @@ public:
                        std::string message) override;
     void end_run(run_end end, std::function<void(bool held)> done) override;
     void give_back(std::int64_t owner, std::vector<held_job> jobs) override;
+    // They wait in the broker's store.
+    void postpone(std::int64_t owner, std::vector<put_off> jobs) override;
 
     result<std::int64_t> add_worker(const worker_info& worker,
                                     std::chrono::milliseconds lease) override;
+    void serve(std::int64_t owner, std::vector<std::string> queues) override;
     void rest(std::int64_t owner) override;
     result<bool> heartbeat(std::int64_t owner, std::uint64_t processed) override;
     // The broker returns the jobs of dead workers by itself: 0.
@@ -91,6 +94,7 @@ public:
     result<void> remove_worker(std::int64_t owner, const std::string& why) override;
     // Those of this process.
     result<std::vector<worker_info>> workers() override;
+    void leave() override { broker_->leave(); }
 
     // What the result store knows, and of jobs that this process sent that they wait.
     result<std::optional<job_record>> get(std::string_view id) override;
@@ -110,7 +114,9 @@ public:
     // --- remote control
     // Jobs with these ids do not begin any more; those that run are stopped where `terminate` is set.
     void revoke(const std::vector<std::string>& ids, bool terminate);
-    std::vector<std::string> revoked() const;
+    // The same of those that are here; the ids were added to revoked().
+    void stop_jobs(const std::vector<std::string>& ids, bool terminate);
+    newest_ids& revoked() noexcept { return revoked_; }
     // The earliest of those that wait here for their time.
     std::vector<held_messages::waiting> scheduled(std::size_t count) const;
     // Whoever makes this process a node of remote control. Its functions are called on the broker's thread, quickly;
@@ -119,7 +125,8 @@ public:
         std::function<void(wire::celery::message_parts)> control;
         event_sender* events = nullptr; // null: nobody
     };
-    // Without `control` the store follows revocations by itself. Once it returns the ones before are not called any more.
+    // Without `control` the store follows revocations by itself. Once it returns the ones before are not called any
+    // more.
     void set_ears(node_ears ears);
     broker& through() noexcept { return *broker_; }
 

@@ -31,6 +31,19 @@ result<std::int64_t> broker_store::add_worker(const worker_info& added, std::chr
     return owner;
 }
 
+void broker_store::serve(std::int64_t owner, std::vector<std::string> queues) {
+    std::vector<action> calls;
+    {
+        std::lock_guard lock(guard_);
+        auto found = workers_.find(owner);
+        if (found == workers_.end())
+            return;
+        found->second.shown.queues = std::move(queues);
+        adjust_prefetch(false, calls);
+    }
+    make_calls(calls);
+}
+
 void broker_store::rest(std::int64_t owner) {
     std::vector<action> calls;
     {
@@ -116,11 +129,15 @@ result<std::optional<utc_time>> broker_store::next_eta() {
 // --- revocations
 
 void broker_store::revoke(const std::vector<std::string>& ids, bool terminate) {
+    revoked_.add(ids);
+    stop_jobs(ids, terminate);
+}
+
+void broker_store::stop_jobs(const std::vector<std::string>& ids, bool terminate) {
     std::vector<action> calls;
     {
         std::lock_guard lock(guard_);
         for (const auto& id : ids) {
-            revoked_.add(id);
             for (const auto& each : held_.take(id))
                 sort_in(each, read(each), calls);
             for (auto& [seq, d] : out_)
@@ -130,11 +147,6 @@ void broker_store::revoke(const std::vector<std::string>& ids, bool terminate) {
     }
     make_calls(calls);
     changed();
-}
-
-std::vector<std::string> broker_store::revoked() const {
-    std::lock_guard lock(guard_);
-    return {revoked_.all().begin(), revoked_.all().end()};
 }
 
 std::vector<held_messages::waiting> broker_store::scheduled(std::size_t count) const {

@@ -152,6 +152,18 @@ result<void> write_given_back(connection& on, std::int64_t owner,
     return {};
 }
 
+result<void> write_postponed(connection& on, std::int64_t owner, const std::vector<put_off>& jobs) {
+    for (const auto& [job, until] : jobs) {
+        auto done =
+            on.execute("UPDATE jobs SET state = 1, eta = ?, owner = NULL, attempts = attempts - ? "
+                       "WHERE seq = ? AND owner = ? AND state IN (2, 3)",
+                       {to_micros(until), job.counted ? 1 : 0, job.seq, owner});
+        if (!done)
+            return done.error();
+    }
+    return {};
+}
+
 // The message as it was first sent, so that a job put back by hand has all its tries again.
 result<void> renew_message(connection& on, std::int64_t seq) {
     wire::celery::encoded_message first;
@@ -375,7 +387,8 @@ void embedded_store::end_run(run_end end, std::function<void(bool held)> done) {
     writer_->submit(std::move(wanted));
 }
 
-// A job that ended has ended: where what follows cannot be written, that is logged and left out, unless the disk failed.
+// A job that ended has ended: where what follows cannot be written, that is logged and left out, unless the disk
+// failed.
 result<void> embedded_store::follow(connection& on, const run_end& end,
                                     const consequences& following) {
     auto done = whole_or_nothing(on, [&] {
@@ -420,6 +433,17 @@ void embedded_store::give_back(std::int64_t owner, std::vector<held_job> jobs) {
     group_commit::operation wanted;
     wanted.apply = [owner, jobs = std::move(jobs)](connection& on) {
         return write_given_back(on, owner, jobs);
+    };
+    wanted.until_done = true;
+    writer_->submit(std::move(wanted));
+}
+
+void embedded_store::postpone(std::int64_t owner, std::vector<put_off> jobs) {
+    if (jobs.empty())
+        return;
+    group_commit::operation wanted;
+    wanted.apply = [owner, jobs = std::move(jobs)](connection& on) {
+        return write_postponed(on, owner, jobs);
     };
     wanted.until_done = true;
     writer_->submit(std::move(wanted));

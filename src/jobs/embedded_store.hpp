@@ -58,9 +58,12 @@ public:
                        std::string message) override;
     void end_run(run_end end, std::function<void(bool held)> done) override;
     void give_back(std::int64_t owner, std::vector<held_job> jobs) override;
+    void postpone(std::int64_t owner, std::vector<put_off> jobs) override;
 
     result<std::int64_t> add_worker(const worker_info& worker,
                                     std::chrono::milliseconds lease) override;
+    void serve(std::int64_t owner, std::vector<std::string> queues) override;
+    void leave() override;
     result<bool> heartbeat(std::int64_t owner, std::uint64_t processed) override;
     result<std::int64_t> tend(std::int64_t owner) override;
     result<void> remove_worker(std::int64_t owner, const std::string& why) override;

@@ -49,6 +49,23 @@ result<std::int64_t> embedded_store::add_worker(const worker_info& worker,
     return seq;
 }
 
+void embedded_store::serve(std::int64_t owner, std::vector<std::string> queues) {
+    group_commit::operation wanted;
+    wanted.apply = [owner, named = array(queues.begin(), queues.end())](connection& on) {
+        auto changed = on.execute("UPDATE workers SET queues = ? WHERE seq = ?", {named, owner});
+        return changed ? result<void>() : changed.error();
+    };
+    wanted.until_done = true;
+    writer_->submit(std::move(wanted));
+}
+
+void embedded_store::leave() {
+    const auto nothing = [](connection&) -> result<void> { return {}; };
+    if (auto done = writer_->run(nothing); !done) // what was submitted before is in its transaction
+        log_.warning("the last changes of jobs may not be on disk",
+                     {{"error", done.error().message}});
+}
+
 result<bool> embedded_store::heartbeat(std::int64_t owner, std::uint64_t processed) {
     bool there = false;
     auto done = writer_->run([&](connection& on) -> result<void> {

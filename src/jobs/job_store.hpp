@@ -51,6 +51,12 @@ struct held_job {
     bool counted = false;
 };
 
+// One that is to be taken again at a later time.
+struct put_off {
+    held_job job;
+    utc_time until;
+};
+
 enum class end_state : std::uint8_t { completed, failed, cancelled, retried };
 
 // How one run of a job ended.
@@ -111,11 +117,15 @@ public:
     virtual void end_run(run_end end, std::function<void(bool held)> done) = 0;
     // Back to the queue at once; these runs do not count.
     virtual void give_back(std::int64_t owner, std::vector<held_job> jobs) = 0;
+    // Jobs that have not begun: back to the queue, where nobody takes them before their time.
+    virtual void postpone(std::int64_t owner, std::vector<put_off> jobs) = 0;
 
     // --- workers
     // The worker is known, and is no longer when its process ends or it does not beat for its lease.
     virtual result<std::int64_t> add_worker(const worker_info& worker,
                                             std::chrono::milliseconds lease) = 0;
+    // The worker serves these queues from now on: claim() will name them.
+    virtual void serve(std::int64_t owner, std::vector<std::string> queues) = 0;
     // This worker takes no more jobs.
     virtual void rest(std::int64_t owner) { static_cast<void>(owner); }
     // False when the worker was declared dead: it holds nothing any more.
@@ -125,6 +135,9 @@ public:
     // What it still holds returns.
     virtual result<void> remove_worker(std::int64_t owner, const std::string& why) = 0;
     virtual result<std::vector<worker_info>> workers() = 0;
+    // For a program that ends while others may still call this: returns once what was told to it is on disk or with the
+    // broker, or after a few seconds. What is called afterwards may have no effect.
+    virtual void leave() = 0;
 
     // --- reading
     virtual result<std::optional<job_record>> get(std::string_view id) = 0;
@@ -154,8 +167,8 @@ public:
     virtual void unsubscribe(std::uint64_t subscription) = 0;
 };
 
-// The channel-layer group that hears of a job travels in headers of our own: any broker keeps them, and Celery's workers
-// pass them on.
+// The channel-layer group that hears of a job travels in headers of our own: any broker keeps them, and Celery's
+// workers pass them on.
 struct group_headers {
     std::string group, event_type; // both empty: nobody hears
 };

@@ -15,6 +15,10 @@ constexpr std::chrono::milliseconds count_after{100}; // a reserved run that las
 constexpr std::size_t stuck_per_slot_max = 4;
 constexpr std::chrono::milliseconds stuck_after{500}; // taken jobs that no thread got to go back
 
+utc_time utc_of(steady_time when) {
+    return utc_now() + std::chrono::duration_cast<utc_time::duration>(when - now());
+}
+
 steady_time steady_of(utc_time when) {
     return now() + std::max(std::chrono::microseconds{0}, when - utc_now());
 }
@@ -42,6 +46,8 @@ void worker_pool::impl::keep() {
         look_after_runs();
         if (changed)
             hear_cancels();
+        if (feeding)
+            begin_due();
         const bool due = next_eta_ && *next_eta_ <= utc_now();
         if (feeding && (changed || room || due))
             feed();
@@ -52,6 +58,9 @@ void worker_pool::impl::keep() {
         if (next_eta_ && !stopping_ && taken_.empty() &&
             std::ranges::find(busy_, false) != busy_.end())
             wake = std::min(wake, steady_of(*next_eta_));
+        if (!stopping_ && room_to_begin() > 0)
+            if (const auto next = limited_.next(now()))
+                wake = std::min(wake, *next);
         keeper_wake_.wait_until(lock, wake, [&] { return ending_ || store_changed_ || room_; });
     }
 }
@@ -60,10 +69,10 @@ void worker_pool::impl::keep() {
 void worker_pool::impl::feed() {
     std::uint32_t now_max = 0, ahead_max = 0;
     std::int64_t owner = 0;
+    std::vector<std::string> queues;
     {
         std::lock_guard lock(guard_);
-        const auto busy = static_cast<std::size_t>(std::ranges::count(busy_, true));
-        const auto idle = wanted_ > busy ? wanted_ - busy : 0;
+        const auto idle = idle_threads();
         const auto waiting = taken_.size();
         now_max = static_cast<std::uint32_t>(idle > waiting ? idle - waiting : 0);
         const std::size_t beyond = waiting > idle ? waiting - idle : 0;
@@ -73,9 +82,10 @@ void worker_pool::impl::feed() {
         if (now_max == 0 && (ahead_max == 0 || ahead_max < ahead / 2))
             return;
         owner = owner_;
+        queues = queues_;
     }
     auto& store = *core_->store;
-    auto claimed = store.claim(owner, options_.queues, now_max, ahead_max);
+    auto claimed = store.claim(owner, queues, now_max, ahead_max);
     if (!claimed) {
         feed_failed_ = true; // tried again with the next census
         core_->log().warning("no job could be taken", {{"error", claimed.error().message}});
@@ -83,30 +93,67 @@ void worker_pool::impl::feed() {
     }
     const auto eta = store.next_eta();
     next_eta_ = eta ? *eta : std::nullopt;
-    if (claimed->empty())
-        return;
+    if (!claimed->empty())
+        admit(*std::move(claimed));
+}
+
+// Those that may start go to the threads; the others wait for the rate limit of their task.
+void worker_pool::impl::admit(std::vector<jobs::claimed_job> claimed) {
+    using place = jobs::limited_jobs::place;
     std::vector<jobs::held_job> too_late;
+    std::vector<jobs::put_off> later;
+    std::int64_t owner = 0;
     {
         std::lock_guard lock(guard_);
-        for (auto& job : *claimed) {
-            if (stopping_)
+        owner = owner_;
+        const auto at = now();
+        for (auto& job : claimed) {
+            if (stopping_) {
                 too_late.push_back({job.seq, job.counted});
-            else
+                continue;
+            }
+            const auto admitted = limited_.admit(job, at);
+            if (admitted.where == place::start)
                 taken_.push_back(std::move(job));
+            else if (admitted.where == place::store)
+                later.push_back({{job.seq, job.counted}, utc_of(admitted.until)});
         }
-        last_taken_ = now();
+        last_taken_ = at;
         room_ = true; // there may be more
     }
     work_there_.notify_all();
-    if (!too_late.empty())
-        return store.give_back(owner, std::move(too_late));
+    core_->store->give_back(owner, std::move(too_late));
+    core_->count().limited.add(static_cast<std::int64_t>(later.size()));
+    core_->store->postpone(owner, std::move(later));
+}
+
+// With guard_ held.
+std::size_t worker_pool::impl::idle_threads() const {
+    const auto busy = static_cast<std::size_t>(std::ranges::count(busy_, true));
+    return wanted_ > busy ? wanted_ - busy : 0;
+}
+
+// With guard_ held. A token is taken when there is a thread for it, or about to be.
+std::size_t worker_pool::impl::room_to_begin() const {
+    const auto enough = idle_threads() + ahead_wanted();
+    return enough > taken_.size() ? enough - taken_.size() : 0;
+}
+
+void worker_pool::impl::begin_due() {
+    std::lock_guard lock(guard_);
+    auto due = limited_.due(room_to_begin(), now());
+    if (due.empty())
+        return;
+    std::ranges::move(due, std::back_inserter(taken_));
+    last_taken_ = now();
+    work_there_.notify_all();
 }
 
 void worker_pool::impl::hear_cancels() {
     std::int64_t owner = 0;
     {
         std::lock_guard lock(guard_);
-        if (all_idle()) {
+        if (all_idle() && limited_.size() == 0) {
             cancel_marks_.clear();
             return;
         }
@@ -123,6 +170,7 @@ void worker_pool::impl::hear_cancels() {
         for (auto& job : taken_)
             if (is_marked(job.seq))
                 job.cancel = true;
+        limited_.cancel(is_marked);
         cancel_marks_ = *marked;
     }
     for (const auto& each : runs())
@@ -131,6 +179,8 @@ void worker_pool::impl::hear_cancels() {
 }
 
 void worker_pool::impl::beat() {
+    if (quitting_)
+        return; // it is about to be gone, and is not to enlist again
     std::int64_t owner = 0;
     std::uint64_t processed = 0;
     {
@@ -155,6 +205,7 @@ void worker_pool::impl::declare_lost() {
     {
         std::lock_guard lock(guard_);
         taken_.clear();
+        limited_.take_all();
         store_changed_ = true;
     }
     if (auto again = enlist(); !again)

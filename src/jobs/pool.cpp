@@ -16,17 +16,25 @@ namespace {
 constexpr double mean_weight = 0.1;   // of the newest run in the mean
 constexpr double short_run_s = 0.02;  // jobs at most this long are taken ahead
 constexpr double ahead_work_s = 0.05; // as much work as is taken ahead
-constexpr int default_stop_s = 10;
+
+// A data folder wakes its workers by itself when the time of a job comes; in a broker each delay costs a message.
+jobs::limited_jobs::bounds bounds_of(const jobs::queue_core& core) {
+    jobs::limited_jobs::bounds made;
+    if (core.options.broker.empty())
+        made.wait = std::chrono::seconds(1);
+    return made;
+}
 
 } // namespace
 
 worker_pool::impl::impl(std::shared_ptr<jobs::queue_core> core, worker_options options)
     : name(jobs::worker_name(options.name, jobs::host_name())), core_(std::move(core)),
-      options_(std::move(options)), uuid_(make_uuid()) {}
+      options_(std::move(options)), uuid_(make_uuid()), limited_(rates_, bounds_of(*core_)),
+      queues_(options_.queues) {}
 
 worker_pool::impl::~impl() {
     if (!stopped_)
-        stop(now(), now() + std::chrono::seconds(default_stop_s));
+        stop(now(), now() + default_stop);
     stop_threads();
     core_->store->unsubscribe(subscription_);
 }
@@ -36,8 +44,8 @@ result<void> worker_pool::impl::enlist() {
     me.id = uuid_;
     me.name = name;
     me.pid = ::getpid();
-    me.threads = options_.threads;
-    me.queues = options_.queues;
+    me.threads = static_cast<std::uint32_t>(size());
+    me.queues = queues();
     me.registered = core_->registry().names();
     me.started = started_;
     auto added = core_->store->add_worker(me, options_.lease);
@@ -49,6 +57,13 @@ result<void> worker_pool::impl::enlist() {
 }
 
 result<void> worker_pool::impl::start() {
+    for (const auto& task : core_->registry().names()) {
+        const auto& rate = core_->registry().find(task)->options.rate_limit;
+        if (auto set = rates_.set(task, rate); !set)
+            return failure{errc::invalid, fmt::format("the rate limit `{}` of the task `{}`: {}",
+                                                      rate, task, set.error().message)};
+    }
+    wanted_ = options_.threads;
     if (auto enlisted = enlist(); !enlisted)
         return enlisted;
     subscription_ = core_->store->subscribe([this] {
@@ -60,7 +75,6 @@ result<void> worker_pool::impl::start() {
     busy_.resize(options_.threads);
     generations_.resize(options_.threads);
     left_.resize(options_.threads);
-    wanted_ = options_.threads;
     core_->threads += options_.threads;
     keeper_ = std::thread([this] { keep(); });
     flusher_ = std::thread([this] { flush_progress(); });
@@ -149,12 +163,15 @@ void worker_pool::impl::run_one(std::size_t slot, jobs::claimed_job job) {
     const auto* entry = core_->registry().find(job.task);
     auto refused = refusal(job, entry);
     std::int64_t owner = 0;
+    std::optional<jobs::run_limits> set;
     {
         std::lock_guard lock(guard_);
         owner = owner_;
+        if (auto found = time_limits_.find(job.task); found != time_limits_.end())
+            set = found->second;
     }
     auto made = std::make_shared<jobs::running_job>(*core_, std::move(job),
-                                                    entry ? *entry : unknown, owner, [this] {
+                                                    entry ? *entry : unknown, owner, set, [this] {
                                                         std::lock_guard lock(guard_);
                                                         flush_changed_ = true;
                                                         flush_wake_.notify_one();
@@ -253,91 +270,6 @@ void worker_pool::impl::flush_progress() {
     }
 }
 
-stop_report worker_pool::impl::stop(steady_time grace, steady_time deadline) {
-    stopped_ = true;
-    std::vector<jobs::held_job> unbegun;
-    std::uint64_t before = 0;
-    std::int64_t owner = 0;
-    {
-        std::lock_guard lock(guard_);
-        stopping_ = true;
-        owner = owner_;
-        before = processed_;
-        for (const auto& job : taken_)
-            unbegun.push_back({job.seq, job.counted});
-        taken_.clear();
-    }
-    core_->count().given_back.add(static_cast<std::int64_t>(unbegun.size()));
-    report_.returned = unbegun.size();
-    core_->store->rest(owner);
-    core_->store->give_back(owner, std::move(unbegun));
-    {
-        std::unique_lock lock(guard_);
-        idle_.wait_until(lock, grace, [&] { return all_idle(); });
-    }
-    {
-        std::lock_guard lock(guard_);
-        shutdown_asked_ = true;
-    }
-    const auto asked = runs();
-    for (const auto& each : asked)
-        each->request_stop(stop_reason::shutdown);
-    std::unique_lock lock(guard_);
-    idle_.wait_until(lock, deadline, [&] { return all_idle(); });
-    report_.abandoned = static_cast<std::uint64_t>(
-        std::ranges::count(busy_, true) + std::ranges::count(stuck_, false, &stuck_thread::left));
-    const auto ended = processed_ - before;
-    lock.unlock();
-    const auto handed_back = static_cast<std::uint64_t>(
-        std::ranges::count_if(asked, [](const run& each) { return each->given_back(); }));
-    report_.returned += handed_back;
-    report_.finished = ended - std::min(ended, handed_back);
-    if (report_.clean())
-        stop_threads();
-    return report_;
-}
-
-void worker_pool::impl::stop_threads() {
-    if (!keeper_.joinable())
-        return;
-    {
-        std::lock_guard lock(guard_);
-        stopping_ = true;
-        leaving_ = true;
-    }
-    work_there_.notify_all();
-    {
-        // The keeper works until the last handler has left: it beats, and it replaces threads.
-        std::unique_lock lock(guard_);
-        idle_.wait(lock, [&] { return living_ == 0; });
-        ending_ = true;
-    }
-    keeper_wake_.notify_all();
-    flush_wake_.notify_all();
-    keeper_.join();
-    flusher_.join();
-    for (auto& each : workers_)
-        if (each.joinable())
-            each.join();
-    for (auto& each : stuck_)
-        each.thread.join();
-    core_->threads -= static_cast<std::int64_t>(wanted_);
-    sign_off();
-}
-
-void worker_pool::impl::sign_off() {
-    std::unique_lock lock(guard_);
-    const auto all_settled = [&] { return unsettled_ == 0; };
-    idle_.wait_for(lock, std::chrono::seconds(default_stop_s), all_settled);
-    const auto owner = owner_;
-    lock.unlock();
-    if (auto removed = core_->store->remove_worker(owner, "its worker stopped"); !removed)
-        core_->log().warning("a worker could not sign off", {{"error", removed.error().message}});
-    // Whatever was not safe by then has been given up, or comes with the answer of the disk.
-    lock.lock();
-    idle_.wait(lock, all_settled);
-}
-
 std::uint64_t worker_pool::impl::active() const {
     std::lock_guard lock(guard_);
     return static_cast<std::uint64_t>(std::ranges::count(busy_, true));
@@ -367,6 +299,8 @@ result<std::unique_ptr<worker_pool>> worker_pool::start(job_queue& queue, worker
 stop_report worker_pool::stop(steady_time grace, steady_time deadline) {
     return impl_->stop(grace, deadline);
 }
+
+stop_report worker_pool::quit(steady_time deadline) { return impl_->quit(deadline); }
 
 const std::string& worker_pool::name() const noexcept { return impl_->name; }
 std::uint64_t worker_pool::active() const noexcept { return impl_->active(); }

@@ -2,6 +2,8 @@
 // progress.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -13,6 +15,8 @@
 
 #include <carillon/jobs/worker_pool.hpp>
 
+#include "jobs/control/rate_limits.hpp"
+#include "jobs/limited_jobs.hpp"
 #include "jobs/queue_core.hpp"
 #include "jobs/running_job.hpp"
 
@@ -26,6 +30,7 @@ public:
     ~impl();
     result<void> start();
     stop_report stop(steady_time grace, steady_time deadline);
+    stop_report quit(steady_time deadline);
 
     const std::string name;
     std::uint64_t active() const;
@@ -47,6 +52,18 @@ public:
     // More threads, or fewer where negative: those leave when their job has ended. errc::invalid, and nothing is done,
     // outside 1 to 1,024.
     result<void> resize(std::int64_t by);
+    // How often jobs of a task begin here, from now on: what parse_rate() takes. errc::not_found for a task that is not
+    // registered, errc::invalid for what is no rate.
+    result<void> limit_rate(const std::string& task, const value& rate);
+    // As it was set, or empty.
+    std::string rate_of(std::string_view task) const { return rates_.text_of(task); }
+    // The limits of the runs of a task that begin from now on, where their message brings none of its own.
+    // errc::not_found; errc::invalid for a limit that is not positive.
+    result<void> limit_time(const std::string& task, jobs::run_limits limits);
+    std::vector<std::string> queues() const;
+    // True when it was not served before, or was. errc::invalid for what is no name of a queue, and for too many.
+    result<bool> serve_queue(const std::string& queue);
+    bool leave_queue(const std::string& queue);
 
 private:
     // A run and whoever may touch it.
@@ -62,6 +79,11 @@ private:
 
     void keep();
     void feed();
+    void admit(std::vector<jobs::claimed_job> claimed);
+    void begin_due();
+    std::size_t idle_threads() const;
+    std::size_t room_to_begin() const;
+    std::vector<jobs::held_job> take_unbegun();
     void hear_cancels();
     void beat();
     void declare_lost();
@@ -76,9 +98,12 @@ private:
     result<void> enlist();
     std::vector<run> runs() const;
     bool all_idle() const;
+    std::uint64_t rest();
+    std::vector<run> ask_to_leave();
     void stop_threads();
     void sign_off();
 
+    static constexpr std::chrono::seconds default_stop{10};
     const std::shared_ptr<jobs::queue_core> core_;
     const worker_options options_;
     const std::string uuid_;
@@ -93,6 +118,11 @@ private:
     std::condition_variable flush_wake_;  // for the flusher
     std::condition_variable idle_;        // for stop()
     std::deque<jobs::claimed_job> taken_;
+    jobs::rate_limits rates_;         // has a lock of its own
+    jobs::limited_jobs limited_;      // taken, too, but without a token yet
+    std::vector<std::string> queues_; // that are served
+    std::map<std::string, jobs::run_limits, std::less<>>
+        time_limits_; // that were set by remote control
     std::vector<run> slots_;
     std::vector<bool> busy_;
     // Counted up when the thread of a slot is replaced: the old one is no longer its.
@@ -117,6 +147,7 @@ private:
     steady_time last_taken_ = now(); // by a worker
     bool store_changed_ = true, room_ = true, flush_changed_ = false;
     bool stopping_ = false; // no new jobs
+    std::atomic<bool> quitting_{false};
     bool shutdown_asked_ = false;
     bool leaving_ = false;                   // workers leave
     bool ending_ = false;                    // keeper and flusher leave

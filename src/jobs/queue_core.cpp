@@ -10,15 +10,17 @@ queue_core::counters declare(metrics& m) {
     const auto total = [&](std::string_view what, std::string_view help) -> counter& {
         return m.add(metric_kind::counter, "carillon_jobs_" + std::string(what) + "_total", help);
     };
-    return {total("enqueued", "Jobs accepted and on disk"),
-            total("started", "Runs of jobs begun"),
-            total("succeeded", "Jobs completed"),
-            total("failed", "Jobs that failed for good"),
-            total("retried", "Runs that failed and will be tried again"),
-            total("cancelled", "Jobs cancelled or expired"),
-            total("lost",
-                  "Runs that ended with the death of their worker; the job returned to its queue"),
-            total("given_back", "Runs handed back by a worker that stopped")};
+    return {
+        total("enqueued", "Jobs accepted and on disk"),
+        total("started", "Runs of jobs begun"),
+        total("succeeded", "Jobs completed"),
+        total("failed", "Jobs that failed for good"),
+        total("retried", "Runs that failed and will be tried again"),
+        total("cancelled", "Jobs cancelled or expired"),
+        total("lost",
+              "Runs that ended with the death of their worker; the job returned to its queue"),
+        total("given_back", "Runs handed back by a worker that stopped"),
+        total("rate_limited", "Jobs put off since the rate limit of their task has no room soon")};
 }
 
 void observe_depth(metrics& m, const std::shared_ptr<job_store>& store) {

@@ -24,7 +24,8 @@ std::string cut_text(std::string_view text, std::size_t bytes_max);
 class queue_core {
 public:
     struct counters {
-        counter &enqueued, &started, &succeeded, &failed, &retried, &cancelled, &lost, &given_back;
+        counter &enqueued, &started, &succeeded, &failed, &retried, &cancelled, &lost, &given_back,
+            &limited;
         counter& of(end_state state) noexcept;
     };
 

@@ -101,6 +101,33 @@ void check_a_working_day(const std::string& broker, const std::string& results) 
     CHECK(pool->stop(soon()).clean());
 }
 
+// A worker that quits gives the job of a deaf handler to another one, at once and not when it is missed.
+void check_cold_stop(const std::string& broker) {
+    testing::gate running, finish;
+    process_on_broker leaves, stays;
+    leaves.registry.add("deaf", [&](job_context&, const job_arguments&) -> value {
+        running.open();
+        finish.pass();
+        return "too late";
+    });
+    stays.registry.add("deaf", [](job_context&, const job_arguments&) -> value { return "here"; });
+    leaves.open(broker);
+    auto& queue = stays.open(broker);
+    auto pool = leaves.pool(1);
+    const auto id = queue.enqueue("deaf", {}).value();
+    REQUIRE(running.pass());
+    const auto begun = now();
+    const auto report = pool->quit(now() + milliseconds(50));
+    CHECK(report.abandoned == 1);
+    CHECK(report.returned == 1);
+    CHECK(now() - begun < std::chrono::seconds(5));
+    auto other = stays.pool(1);
+    CHECK(queue.wait(id, soon()).value().result == value("here"));
+    finish.open();
+    pool.reset();
+    CHECK(queue.get(id).value()->result == value("here"));
+}
+
 // 3,000 jobs while every connection is cut twice: each runs, and what ran twice is said.
 template <class Cut>
 void check_cut_connections(const std::string& broker, const std::string& results, Cut cut) {
@@ -159,6 +186,7 @@ TEST_CASE("a queue over Redis: results, retries, delays, chains, chords, unique 
         return;
     net::redis::test::server redis;
     check_a_working_day(redis.url(), {});
+    check_cold_stop(redis.url());
 
     process_on_broker plant;
     add_tasks(plant.registry);
@@ -189,6 +217,7 @@ TEST_CASE("a queue over RabbitMQ with results as replies, and through cut connec
         return;
     jobs::amqp::test::rabbitmq rabbit;
     check_a_working_day(rabbit.url(), {});
+    check_cold_stop(rabbit.url());
     check_cut_connections(rabbit.url(), {}, [&] {
         rabbit.control({"close_all_connections", "a test"});
     });

@@ -32,6 +32,25 @@ std::chrono::steady_clock::duration progress_interval(const job_options& options
         std::chrono::duration<double>(1.0 / std::clamp(options.progress_rate, 0.01, 1'000.0)));
 }
 
+// The message's own limit, if it is not only what its task is registered with: then what was set since counts, if so.
+std::optional<double> limit_of(const std::optional<double>& own, std::chrono::milliseconds of_task,
+                               const std::optional<double>* set) {
+    const auto registered = of_task.count() > 0
+                                ? std::optional(std::chrono::duration<double>(of_task).count())
+                                : std::nullopt;
+    if (own && own != registered)
+        return own;
+    return set ? *set : registered;
+}
+
+run_limits limits_of(const shared_message& m, const job_options& task,
+                     const std::optional<run_limits>& set) {
+    if (!m)
+        return {};
+    return {limit_of(m->soft_limit_s, task.soft_time_limit, set ? &set->soft_s : nullptr),
+            limit_of(m->hard_limit_s, task.hard_time_limit, set ? &set->hard_s : nullptr)};
+}
+
 double random_part() {
     thread_local std::minstd_rand source{std::random_device{}()};
     return std::uniform_real_distribution<double>(0, 1)(source);
@@ -55,9 +74,11 @@ void job_log::write(log_level level, std::string_view message,
 }
 
 running_job::running_job(queue_core& core, claimed_job job, const job_registry::entry& entry,
-                         std::int64_t owner, std::function<void()> flush_wanted)
+                         std::int64_t owner, const std::optional<run_limits>& set,
+                         std::function<void()> flush_wanted)
     : core_(core), job_(std::move(job)), entry_(entry),
       message_(job_.message ? *job_.message : nullptr), owner_(owner),
+      limits_(limits_of(message_, entry.options, set)),
       attempt_(static_cast<std::uint32_t>(job_.attempts + (job_.counted ? 0 : 1))),
       flush_wanted_(std::move(flush_wanted)), log_(core.log(), job_), counted_(job_.counted) {}
 
@@ -101,20 +122,19 @@ void running_job::request_stop(stop_reason why) {
 }
 
 void running_job::check_time_limit(steady_time at) {
-    if (!message_->soft_limit_s)
+    if (!limits_.soft_s)
         return;
-    if (std::chrono::duration<double>(at - begun_).count() >= *message_->soft_limit_s)
+    if (std::chrono::duration<double>(at - begun_).count() >= *limits_.soft_s)
         request_stop(stop_reason::time_limit);
 }
 
 bool running_job::hard_limit_passed(steady_time at) const noexcept {
-    return message_->hard_limit_s &&
-           std::chrono::duration<double>(at - begun_).count() >= *message_->hard_limit_s;
+    return limits_.hard_s && std::chrono::duration<double>(at - begun_).count() >= *limits_.hard_s;
 }
 
 void running_job::end_overdue(std::function<void()> settled) {
     request_stop(stop_reason::lost);
-    const double limit_s = *message_->hard_limit_s;
+    const double limit_s = *limits_.hard_s;
     std::unique_lock lock(telling_);
     auto news = update("failed");
     lock.unlock();
@@ -125,6 +145,25 @@ void running_job::end_overdue(std::function<void()> settled) {
     end.exception = wire::celery::time_limit_exceeded(limit_s, false);
     end.traceback = traceback_of(end.exception);
     finish(std::move(end), std::move(news), std::move(settled));
+}
+
+bool running_job::leave_behind() {
+    if (!take_end())
+        return false;
+    // An observer that never returns holds it: then the job goes back with its worker.
+    std::unique_lock lock(telling_, std::try_to_lock);
+    if (!lock)
+        return true;
+    ended_ = true;
+    if (!entry_.options.acks_late && !core_.options.broker.empty()) {
+        log_.error("a job that was acknowledged before it ran is lost: its worker was told to quit",
+                   {{"attempt", attempt_}});
+        return true;
+    }
+    given_back_.store(true);
+    core_.count().given_back.add();
+    core_.store->give_back(owner_, {held()});
+    return true;
 }
 
 bool running_job::wait_for(std::chrono::milliseconds duration) {
@@ -238,7 +277,7 @@ void running_job::end_stopped(const std::string& why, std::function<void()> sett
         return settled();
     }
     case stop_reason::time_limit: {
-        const double limit_s = *message_->soft_limit_s;
+        const double limit_s = *limits_.soft_s;
         return fail({errc::timed_out, fmt::format("the time limit of {} s has passed", limit_s),
                      wire::celery::time_limit_exceeded(limit_s, true)},
                     std::move(settled));

@@ -39,11 +39,18 @@ struct unrun_end {
     bool rejected = false;
 };
 
+// In seconds; nothing: no limit.
+struct run_limits {
+    std::optional<double> soft_s, hard_s;
+};
+
 class running_job final : public job_context {
 public:
-    // `flush_wanted` is called when a progress waits for its turn: flush() should be called at flush_due().
+    // `set` are the limits that were set for its task since it was registered, if so. `flush_wanted` is called when a
+    // progress waits for its turn: flush() should be called at flush_due().
     running_job(queue_core& core, claimed_job job, const job_registry::entry& entry,
-                std::int64_t owner, std::function<void()> flush_wanted);
+                std::int64_t owner, const std::optional<run_limits>& set,
+                std::function<void()> flush_wanted);
 
     // --- the worker thread
     void tell_started();
@@ -66,6 +73,9 @@ public:
     bool take_end() noexcept { return !end_taken_.exchange(true); }
     // The end of a run that the pool took from its handler.
     void end_overdue(std::function<void()> settled);
+    // Ends the run for a program that ends: what its handler does from now on changes nothing. The job goes back to its
+    // queue, except where it was acknowledged before it ran: then it is lost. False when it has ended already.
+    bool leave_behind();
     // True when it ended by going back to its queue.
     bool given_back() const noexcept { return given_back_.load(); }
     std::optional<steady_time> flush_due() const;
@@ -108,6 +118,7 @@ private:
     const job_registry::entry& entry_;
     const shared_message message_; // null where it cannot be read
     const std::int64_t owner_;
+    const run_limits limits_;
     const std::uint32_t attempt_;
     const steady_time begun_ = now();
     const std::function<void()> flush_wanted_;

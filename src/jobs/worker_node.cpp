@@ -34,8 +34,6 @@ object rusage_now() {
                   {"nivcsw", used.ru_nivcsw}};
 }
 
-failure cannot(std::string what) { return {errc::method_not_allowed, std::move(what)}; }
-
 } // namespace
 
 class worker_node::impl final : public worker_view {
@@ -45,7 +43,7 @@ public:
         : store_(store), pool_(pool.inside()), options_(std::move(options)), log_(log),
           events_(
               store.through(), clock_, [this] { return state(); }, event_options_of(), counted),
-          node_(store.through(), *this, clock_, events_, revoked_, control_options_of(), log,
+          node_(store.through(), *this, clock_, events_, store.revoked(), control_options_of(), log,
                 counted) {
         store_.set_ears(
             {[this](celery::message_parts request) { node_.on_control(std::move(request)); },
@@ -81,13 +79,15 @@ public:
     }
     std::vector<registered_task> registered() override {
         std::vector<registered_task> all;
-        for (auto& name : pool_.core()->registry().names())
-            all.push_back({std::move(name), ""});
+        for (auto& name : pool_.core()->registry().names()) {
+            auto rate = pool_.rate_of(name);
+            all.push_back({std::move(name), std::move(rate)});
+        }
         return all;
     }
     std::vector<celery::queue_info> queues() override {
         std::vector<celery::queue_info> all;
-        for (const auto& name : pool_.options().queues) {
+        for (const auto& name : pool_.queues()) {
             celery::queue_info one;
             one.name = one.exchange = one.routing_key = name;
             all.push_back(std::move(one));
@@ -107,26 +107,47 @@ public:
     std::string report() override {
         return fmt::format("software -> carillon:{}\ntransport -> {}\nqueues -> {}",
                            options_.version, store_.through().name(),
-                           fmt::join(pool_.options().queues, ","));
+                           fmt::join(pool_.queues(), ","));
     }
 
     std::vector<std::string> revoke(const std::vector<std::string>& ids, bool terminate) override {
         std::vector<std::string> mine;
         std::ranges::copy_if(ids, std::back_inserter(mine),
                              [this](const auto& id) { return pool_.find(id).has_value(); });
-        store_.revoke(ids, terminate);
+        store_.stop_jobs(ids, terminate);
         return mine;
     }
-    result<void> rate_limit(const std::string&, const value&) override {
-        return cannot("this worker has no rate limits");
+    result<void> rate_limit(const std::string& task, const value& rate) override {
+        auto done = pool_.limit_rate(task, rate);
+        if (done)
+            log_.info("remote control set the rate limit of a task",
+                      {{"task", task}, {"rate", pool_.rate_of(task)}});
+        return done;
     }
-    result<void> time_limit(const std::string&, std::optional<double>,
-                            std::optional<double>) override {
-        return cannot("time limits are set where a task is registered, or with the message");
+    result<void> time_limit(const std::string& task, std::optional<double> hard_s,
+                            std::optional<double> soft_s) override {
+        auto done = pool_.limit_time(task, {soft_s, hard_s});
+        if (done)
+            log_.info(
+                "remote control set the time limits of a task",
+                {{"task", task}, {"soft_s", soft_s.value_or(0)}, {"hard_s", hard_s.value_or(0)}});
+        return done;
     }
     result<void> grow(std::int64_t threads) override { return pool_.resize(threads); }
-    result<void> add_consumer(const std::string&) override { return fixed_queues(); }
-    result<void> cancel_consumer(const std::string&) override { return fixed_queues(); }
+    // What was so already is answered as if it were new, as Celery's workers answer.
+    result<void> add_consumer(const std::string& queue) override {
+        auto added = pool_.serve_queue(queue);
+        if (!added)
+            return added.error();
+        if (*added)
+            log_.info("remote control added a queue", {{"queue", queue}});
+        return {};
+    }
+    result<void> cancel_consumer(const std::string& queue) override {
+        if (pool_.leave_queue(queue))
+            log_.info("remote control took a queue away", {{"queue", queue}});
+        return {};
+    }
     void shutdown() override {
         if (options_.shutdown)
             return options_.shutdown();
@@ -134,9 +155,6 @@ public:
     }
 
 private:
-    static failure fixed_queues() {
-        return cannot("the queues of a worker are chosen when it starts, with -Q");
-    }
     event_options event_options_of() const {
         event_options made;
         made.node = pool_.name;
@@ -177,7 +195,6 @@ private:
     const worker_node_options options_;
     logger& log_;
     lamport_clock clock_;
-    revoked_ids revoked_;
     event_sender events_;
     control_node node_;
 };

@@ -4,97 +4,15 @@
 
 #include <doctest/doctest.h>
 
-#include "jobs/broker/loopback.hpp"
-#include "jobs/broker_store.hpp"
-#include "jobs/queue_core.hpp"
-#include "jobs/test_support.hpp"
-#include "wire/celery/control.hpp"
-#include "wire/celery/events.hpp"
+#include "jobs/test_plant.hpp"
 
 namespace carillon {
 
 namespace celery = wire::celery;
+using testing::plant;
 using testing::soon;
 
-namespace {
-
-// A worker process on a broker inside this process.
-struct plant {
-    std::shared_ptr<testing::loopback_server> server = std::make_shared<testing::loopback_server>();
-    job_registry registry;
-    metrics counted;
-    jobs::broker_store* store = nullptr;
-    std::unique_ptr<job_queue> queue;
-    std::unique_ptr<worker_pool> pool;
-    std::unique_ptr<jobs::worker_node> node;
-    int asked = 0;
-
-    ~plant() {
-        if (pool)
-            pool->stop(soon());
-        node.reset();
-    }
-    void open(std::uint32_t threads, jobs::worker_node_options options = {}) {
-        auto made = std::make_shared<jobs::broker_store>(
-            jobs::broker_store_options{}, std::make_unique<testing::loopback_broker>(server),
-            std::make_unique<testing::loopback_results>(
-                std::make_shared<testing::loopback_records>(), ""),
-            registry, silent_log(), counted);
-        store = made.get();
-        job_queue_options of_queue;
-        of_queue.broker = "loopback:";
-        queue = job_queue::over(
-            std::make_shared<jobs::queue_core>(of_queue, job_services{registry}, std::move(made)));
-        worker_options of_pool;
-        of_pool.name = "plant@here";
-        of_pool.threads = threads;
-        pool = worker_pool::start(*queue, of_pool).value();
-        node = jobs::worker_node::attach(*queue, *pool, std::move(options), silent_log(), counted);
-        REQUIRE(node);
-    }
-    // What the node answers to a command.
-    value ask(std::string method, object arguments = {}) {
-        celery::control_request request;
-        request.method = std::move(method);
-        request.arguments = std::move(arguments);
-        request.ticket = "ticket-" + std::to_string(++asked);
-        request.reply_exchange = celery::pidbox_reply_exchange;
-        request.reply_routing_key = "replies";
-        const auto ticket = request.ticket;
-        store->through().emit(std::string(celery::pidbox_exchange), {},
-                              celery::encode_request(request));
-        value content;
-        const bool answered = server->wait([&](const auto& s) {
-            for (const auto& [exchange, parts] : s.emitted) {
-                if (exchange != celery::pidbox_reply_exchange)
-                    continue;
-                const auto reply = celery::decode_reply(parts);
-                if (!reply || reply->ticket != ticket)
-                    continue;
-                CHECK(reply->node == "plant@here");
-                content = reply->content;
-                return true;
-            }
-            return false;
-        });
-        REQUIRE(answered);
-        return content;
-    }
-    // The types of the events that were told so far, those of workers left out.
-    static std::vector<std::string> task_events(const testing::loopback_server& s) {
-        std::vector<std::string> types;
-        for (const auto& [exchange, parts] : s.emitted)
-            if (exchange == celery::event_exchange)
-                for (const auto& each : celery::decode_events(parts).value())
-                    if (each.type.starts_with("task-"))
-                        types.push_back(each.type);
-        return types;
-    }
-};
-
-} // namespace
-
-TEST_CASE("remote control sees what a pool runs, and is told what it cannot do") {
+TEST_CASE("remote control sees what a pool runs") {
     testing::gate running, finish;
     plant p;
     p.registry.add("long", [&](job_context&, const job_arguments&) -> value {
@@ -119,10 +37,117 @@ TEST_CASE("remote control sees what a pool runs, and is told what it cannot do")
     const auto stats = celery::read_worker_stats(p.ask("stats")).value();
     CHECK(stats.concurrency == 1);
     CHECK(stats.total == object{{"long", 1}});
-    CHECK(p.ask("rate_limit", {{"task_name", "long"}, {"rate_limit", "1/s"}})["error"].is_string());
-    CHECK(p.ask("add_consumer", {{"queue", "other"}})["error"].is_string());
     finish.open();
     CHECK(p.queue->wait(id, soon()).value().state == job_state::completed);
+}
+
+TEST_CASE("a rate limit that is set by remote control holds jobs, which can be seen, revoked and "
+          "let go") {
+    std::atomic<int> runs{0};
+    plant p;
+    p.registry.add("limited", [&](job_context&, const job_arguments&) -> value { return ++runs; });
+    p.registry.add("free", [](job_context&, const job_arguments&) -> value { return "free"; });
+    p.open(1);
+    CHECK(p.ask("rate_limit", {{"task_name", "limited"}, {"rate_limit", "2/m"}})["ok"].to_text() ==
+          "new rate limit set successfully");
+    CHECK(p.ask("registered") == value(array{"free", "limited [rate_limit=2/m]"}));
+    CHECK(p.ask("rate_limit", {{"task_name", "none"}, {"rate_limit", "2/m"}})["error"].to_text() ==
+          "unknown task");
+    CHECK(p.ask("rate_limit", {{"task_name", "limited"}, {"rate_limit", "2/d"}})["error"]
+              .to_text()
+              .starts_with("Invalid rate limit string"));
+    std::vector<std::string> ids;
+    for (int i = 0; i < 3; ++i)
+        ids.push_back(p.queue->enqueue("limited", {}).value());
+    CHECK(p.queue->wait(ids[0], soon()).value().state == job_state::completed);
+    CHECK(p.queue->wait(p.queue->enqueue("free", {}).value(), soon()).value().result ==
+          value("free"));
+    CHECK(p.ask("reserved").if_array()->size() == 2);
+    CHECK(p.ask("query_task", {{"ids", array{ids[1]}}})[ids[1]].if_array()->front() ==
+          value("reserved"));
+    p.ask("revoke", {{"task_id", ids[1]}});
+    CHECK(p.queue->wait(ids[1], soon()).value().state == job_state::cancelled);
+    CHECK(runs == 1);
+    CHECK(p.ask("rate_limit", {{"task_name", "limited"}, {"rate_limit", 0}})["ok"].to_text() ==
+          "rate limit disabled successfully");
+    CHECK(p.queue->wait(ids[2], soon()).value().state == job_state::completed);
+    // What would wait for long is for the broker's store.
+    p.ask("rate_limit", {{"task_name", "limited"}, {"rate_limit", "1/h"}});
+    CHECK(p.queue->wait(p.queue->enqueue("limited", {}).value(), soon()).value().state ==
+          job_state::completed);
+    p.queue->enqueue("limited", {}).value();
+    CHECK(p.server->wait([](const auto& s) { return s.delayed.size() == 1; }));
+    CHECK(p.server->wait([](const auto& s) { return s.unacknowledged.empty(); }));
+    CHECK(p.ask("reserved").if_array()->empty());
+}
+
+TEST_CASE("time limits that are set by remote control hold for the runs that begin afterwards") {
+    plant p;
+    job_options once;
+    once.attempts_max = 1;
+    once.soft_time_limit = std::chrono::hours(1);
+    p.registry.add(
+        "endless",
+        [](job_context& context, const job_arguments&) -> value {
+            while (context.wait_for(std::chrono::seconds(20))) {
+            }
+            context.throw_if_cancelled();
+            return nullptr;
+        },
+        once);
+    p.open(1);
+    CHECK(p.ask("time_limit", {{"task_name", "endless"}, {"soft", 0.1}, {"hard", 100}})["ok"]
+              .to_text() == "time limits set successfully");
+    CHECK(p.ask("time_limit", {{"task_name", "none"}, {"soft", 1}})["error"].to_text() ==
+          "unknown task");
+    CHECK(p.ask("time_limit", {{"task_name", "endless"}, {"soft", -1}})["error"].is_string());
+    CHECK(p.ask("time_limit", {{"task_name", "endless"}, {"soft", "1"}})["error"].is_string());
+    CHECK(p.queue->wait(p.queue->enqueue("endless", {}).value(), soon()).value().error ==
+          "the time limit of 0.1 s has passed");
+    // What a message says for itself counts more.
+    CHECK(p.ask("time_limit", {{"task_name", "endless"}, {"soft", 100}})["ok"].is_string());
+    enqueue_options own;
+    own.soft_time_limit = std::chrono::milliseconds(50);
+    CHECK(p.queue->wait(p.queue->enqueue("endless", {}, own).value(), soon()).value().error ==
+          "the time limit of 0.05 s has passed");
+}
+
+TEST_CASE("queues are added and taken away, also across a reconnect") {
+    plant p;
+    p.registry.add("add", [](job_context&, const job_arguments& a) -> value {
+        return a.get(0, "a").to_int() + 1;
+    });
+    p.open(1);
+    enqueue_options to_other;
+    to_other.queue = "other";
+    const auto result_of = [&](std::int64_t number) {
+        const auto id = p.queue->enqueue("add", {array{number}}, to_other).value();
+        return p.queue->wait(id, soon()).value().result;
+    };
+    CHECK(p.ask("add_consumer", {{"queue", "other"}, {"exchange", "x"}})["error"].is_string());
+    CHECK(p.ask("add_consumer", {{"queue", std::string(300, 'q')}})["error"].is_string());
+    CHECK(
+        p.ask("add_consumer", {{"queue", "other"}, {"exchange_type", "direct"}})["ok"].to_text() ==
+        "add consumer other");
+    CHECK(result_of(1) == value(2));
+    CHECK(p.ask("active_queues").if_array()->size() == 2);
+    auto& through = dynamic_cast<testing::loopback_broker&>(p.store->through());
+    through.lose_connection();
+    through.reconnect();
+    CHECK(result_of(2) == value(3));
+    CHECK(p.ask("cancel_consumer", {{"queue", "other"}})["ok"].to_text() ==
+          "no longer consuming from other");
+    CHECK(p.ask("cancel_consumer", {{"queue", "other"}})["ok"].is_string());
+    CHECK(p.ask("active_queues").if_array()->size() == 1);
+    through.lose_connection();
+    through.reconnect();
+    const auto waits = p.queue->enqueue("add", {array{3}}, to_other).value();
+    through.settle();
+    CHECK(p.server->wait([](const auto& s) { return s.waiting.size() == 1; }));
+    // without any queue the worker stays, and can be given one
+    CHECK(p.ask("cancel_consumer", {{"queue", "celery"}})["ok"].is_string());
+    CHECK(p.ask("add_consumer", {{"queue", "other"}})["ok"].is_string());
+    CHECK(p.queue->wait(waits, soon()).value().result == value(4));
 }
 
 TEST_CASE("a revocation with termination stops a running job") {

@@ -98,31 +98,41 @@ class Control:
         self.assertIn("terminated", str(caught.exception))
         self.assertEqual(self.get(self.send("bench.add", 2, 3)), 5)
 
-    def control_or_skip(self, method, **arguments):
-        """For what a worker may refuse, as long as it says why."""
-        answer = self.control(method, **arguments)
-        if "error" in answer:
-            self.assertEqual(self.get(self.send("bench.add", 2, 3)), 5)
-            self.skipTest(f"{method}: {answer['error']}")
-        return answer["ok"]
-
     def test_21_what_is_unknown_is_answered_with_an_error(self):
         self.assertIn("error", self.control("rate_limit", task_name="bench.no_such_task", rate_limit="1/s"))
         self.assertIn("error", self.control("no_such_method"))
         self.assertEqual(self.get(self.send("bench.add", 2, 3)), 5)
 
     def test_21_a_rate_limit(self):
-        self.control_or_skip("rate_limit", task_name="bench.noop", rate_limit="2/s")
+        self.assertEqual(self.control("rate_limit", task_name="bench.noop", rate_limit="2/s"),
+                         {"ok": "new rate limit set successfully"})
+        self.assertIn("bench.noop [rate_limit=2/s]", self.inspect().registered()[self.carillon.node])
         begin = time.monotonic()
-        for sent in [self.send("bench.noop") for _ in range(4)]:
+        limited = [self.send("bench.noop") for _ in range(5)]
+        self.assertEqual(self.get(self.send("bench.add", 2, 3)), 5)  # goes past them
+        self.assertLess(time.monotonic() - begin, 2)
+        for sent in limited:
             self.get(sent)
-        self.assertGreater(time.monotonic() - begin, 1)
+        self.assertGreater(time.monotonic() - begin, 1.9)
+        waits = [self.send("bench.noop") for _ in range(9)]
+        self.until(lambda: waits[-1].id in str(self.inspect().reserved()), "they wait in the worker")
         self.assertIn("ok", self.control("rate_limit", task_name="bench.noop", rate_limit="0"))
+        begin = time.monotonic()
+        for sent in waits:
+            self.get(sent)
+        self.assertLess(time.monotonic() - begin, 2)
+
+    def test_21_time_limits(self):
+        self.assertEqual(self.control("time_limit", task_name="bench.sleep", hard=1.0, soft=None),
+                         {"ok": "time limits set successfully"})
+        self.assertIn("TimeLimitExceeded", repr(self.failure(self.send("bench.sleep", 30))))
+        self.assertIn("ok", self.control("time_limit", task_name="bench.sleep", hard=None, soft=None))
+        self.get(self.send("bench.sleep", 1.5))
 
     def test_21_the_pool_grows_and_shrinks(self):
-        self.control_or_skip("pool_grow", n=1)
+        self.assertEqual(self.control("pool_grow", n=1), {"ok": "pool will grow"})
         self.until(lambda: self.threads() == 3, "three threads")
-        self.control_or_skip("pool_shrink", n=1)
+        self.assertEqual(self.control("pool_shrink", n=1), {"ok": "pool will shrink"})
         self.until(lambda: self.threads() == 2, "two threads")
 
     def threads(self):
@@ -130,10 +140,15 @@ class Control:
 
     def test_21_a_queue_is_added_and_taken_away(self):
         queue = self.queue()
-        self.control_or_skip("add_consumer", queue=queue)
+        self.assertEqual(self.control("add_consumer", queue=queue), {"ok": f"add consumer {queue}"})
         self.assertEqual(self.get(self.send("bench.add", 2, 3, queue=queue)), 5)
-        self.control_or_skip("cancel_consumer", queue=queue)
+        self.assertEqual(self.control("cancel_consumer", queue=queue), {"ok": f"no longer consuming from {queue}"})
         self.until(lambda: queue not in str(self.inspect().active_queues()), "the queue is not consumed")
+        sent = self.send("bench.add", 2, 4, queue=queue)
+        self.until(lambda: self.waiting(queue) == 1, "it waits")
+        self.assertEqual(self.get(self.send("bench.add", 2, 3)), 5)
+        self.carillon_worker(queue)
+        self.assertEqual(self.get(sent), 6)
 
     def test_21_shutdown(self):
         worker = self.carillon_worker(self.queue())

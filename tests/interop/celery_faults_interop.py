@@ -61,6 +61,34 @@ class Faults(Arrangement):
         self.assertEqual([self.get(one) for one in others], [3, 4, 5])
         self.until_settled(queue)
 
+    def until_waits(self, worker, queue, sent):
+        """The job is in its queue again: the worker that was told to quit has given it back, not only died."""
+        self.assertEqual(worker.child.wait(10), 1)
+        self.until(lambda: self.waiting(queue) == 1, f"{sent.id} waits again", 5)
+
+    def test_26_a_worker_that_is_told_to_quit_loses_no_job(self):
+        queue = self.queue()
+        worker = self.carillon_worker(queue)
+        sent = self.send("bench.sleep", LONG, queue=queue)
+        self.until_runs(worker, sent)
+        begin = time.monotonic()
+        worker.child.send_signal(signal.SIGQUIT)
+        self.until_waits(worker, queue, sent)
+        self.assertLess(time.monotonic() - begin, LONG)
+        self.carillon_worker(queue)
+        self.get(sent, LONG + 10)
+        self.until_settled(queue)
+
+    def test_26_a_second_signal_stops_cold(self):
+        queue = self.queue()
+        worker = self.carillon_worker(queue, options=["--shutdown-grace", "60"])
+        sent = self.send("bench.sleep", 30, queue=queue)
+        self.until_runs(worker, sent)
+        worker.child.send_signal(signal.SIGTERM)
+        worker.wait_for_log("worker stops")
+        worker.child.send_signal(signal.SIGTERM)
+        self.until_waits(worker, queue, sent)
+
     def test_27_connections_are_cut_in_a_job(self):
         queue = self.queue()
         worker = self.carillon_worker(queue)
@@ -83,23 +111,6 @@ class Faults(Arrangement):
         self.assert_new_sender_is_answered(queue)
         if self.keeps_messages:
             self.assertGreaterEqual(self.runs(worker, "bench.sleep"), 50)
-
-
-class QuitOverRabbitmq(Arrangement, Rabbitmq, unittest.TestCase):
-    """Over Redis it takes the time of a lease, as after a kill."""
-
-    def test_26_a_worker_that_is_told_to_quit_loses_no_job(self):
-        # A shell that starts the tests in the background makes them ignore it, and so their children.
-        self.addCleanup(signal.signal, signal.SIGQUIT, signal.signal(signal.SIGQUIT, signal.SIG_DFL))
-        queue = self.queue()
-        worker = self.carillon_worker(queue)
-        sent = self.send("bench.sleep", LONG, queue=queue)
-        self.until_runs(worker, sent)
-        worker.child.send_signal(signal.SIGQUIT)
-        worker.child.wait(LONG + 20)
-        self.carillon_worker(queue)
-        self.get(sent, LONG + 15)
-        self.until_settled(queue)
 
 
 both(globals(), Faults)

@@ -44,6 +44,12 @@ public:
     // back, and waits for them until `deadline`. Called once, by one thread.
     stop_report stop(steady_time grace, steady_time deadline);
     stop_report stop(steady_time deadline) { return stop(now(), deadline); }
+    // The cold way, for a program that then ends by std::_Exit or _exit: takes no new job, asks those that run to stop
+    // at once, waits for them until `deadline`, and hands back what is left, whatever its handlers do; `abandoned`
+    // counts those. With a broker a job that was acknowledged before it ran (acks_late false) is lost where its handler
+    // stays. Returns once the disk or the broker has it, a few seconds after the deadline at most; the queue is of no
+    // use then. Any thread, once, also while stop() goes on in another one.
+    stop_report quit(steady_time deadline);
 
     const std::string& name() const noexcept;
     // Jobs that run at this moment, and those that ended since the start.

@@ -31,6 +31,7 @@ public:
     ~amqp_broker() override;
 
     void start(broker_events& events) override;
+    void leave() override;
     void publish(std::string queue, wire::celery::message_parts parts, told done) override {
         send(std::move(queue), std::nullopt, std::move(parts), std::move(done), true);
     }
@@ -83,6 +84,13 @@ amqp_broker::~amqp_broker() {
         thread_.join();
     else
         loop_.run();
+}
+
+// The connections are closed, and with them every delivery is the server's again.
+void amqp_broker::leave() {
+    loop_.post([this] { link_.close(); });
+    if (thread_.joinable())
+        thread_.join();
 }
 
 // --- sending

@@ -75,6 +75,10 @@ struct broker_options {
 class broker {
 public:
     virtual ~broker() = default; // closes; nothing is called afterwards
+    // For a program that ends while others may still call this: what is not acknowledged goes back, nothing is
+    // delivered any more. Returns once the server has heard of it and of every acknowledgement, or after a few seconds.
+    // What is published afterwards may be lost without a word.
+    virtual void leave() = 0;
     using told = std::function<void(const result<void>&)>;
 
     // Connects, and goes on trying for ever. `events` outlives the broker.

@@ -225,6 +225,13 @@ public:
     std::optional<steady_time> good_since() const override { return std::nullopt; }
     const std::string& name() const noexcept override { return name_; }
 
+    void leave() override {
+        consume({}, 0);
+        settle();
+        lose_connection();
+        settle();
+    }
+
     // --- for tests
     // Everything unacknowledged goes back to the front of its queue.
     void lose_connection() {

@@ -1,24 +1,11 @@
 #include <doctest/doctest.h>
 
 #include "jobs/broker/held_messages.hpp"
-#include "jobs/broker/newest_ids.hpp"
 #include "jobs/broker/prefetch.hpp"
 #include "jobs/broker/sequence.hpp"
 #include "wire/celery/message.hpp"
 
 namespace carillon::jobs {
-
-TEST_CASE("the newest ids are remembered, the oldest forgotten") {
-    newest_ids ids(2);
-    ids.add("a");
-    ids.add("b");
-    ids.add("a");
-    CHECK(ids.size() == 2);
-    ids.add("c");
-    CHECK_FALSE(ids.contains("a"));
-    CHECK(ids.contains("b"));
-    CHECK(ids.contains("c"));
-}
 
 TEST_CASE("the prefetch is exact where few jobs are in hand, changes seldom where many are, and "
           "has no slack when none is wanted") {

@@ -71,6 +71,10 @@ public:
     ~redis_broker() override;
 
     void start(broker_events& events) override;
+    void leave() override {
+        if (thread_.running())
+            farewell();
+    }
     void publish(std::string queue, celery::message_parts parts, told done) override;
     void publish_at(utc_time when, std::string queue, celery::message_parts parts,
                     told done) override;

@@ -125,7 +125,11 @@ answer hello(const context& c, const object& arguments) {
         ids.push_back(std::move(one.id));
     c.revoked.add(ids);
     c.worker.revoke(ids, false);
-    return celery::hello_reply(c.revoked.all(), c.clock.next());
+    std::vector<celery::revoked_id> known;
+    for (auto& one : c.revoked.all())
+        known.push_back({std::move(one.id),
+                         std::chrono::duration<double>(one.added.time_since_epoch()).count()});
+    return celery::hello_reply(known, c.clock.next());
 }
 
 // --- doing
@@ -165,6 +169,10 @@ answer rate_limit(const context& c, const object& arguments) {
 }
 
 answer time_limit(const context& c, const object& arguments) {
+    for (const auto* name : {"hard", "soft"})
+        if (const auto& given = at(arguments, name); !given.is_null() && !given.is_number())
+            return celery::error_reply(
+                fmt::format("ValueError('{} is no number of seconds')", name));
     const auto limit = [&](std::string_view name) -> std::optional<double> {
         const auto& given = at(arguments, name);
         return given.is_number() ? std::optional(given.to_double()) : std::nullopt;
@@ -190,6 +198,15 @@ answer change_consumer(const context& c, const object& arguments, bool add) {
     const std::string queue(at(arguments, "queue").to_text());
     if (queue.empty())
         return celery::error_reply("ValueError('queue is missing')");
+    // A queue is consumed by its name here; binding it to other exchanges is for whoever runs the broker.
+    const auto other = [&](std::string_view name, std::string_view usual) {
+        const auto given = at(arguments, name).to_text();
+        return !given.empty() && given != usual;
+    };
+    if (add && (other("exchange", queue) || other("exchange_type", "direct") ||
+                other("routing_key", queue)))
+        return celery::error_reply("ValueError('queues are consumed by their names; exchanges, "
+                                   "types and routing keys of their own are not declared')");
     const auto done = add ? c.worker.add_consumer(queue) : c.worker.cancel_consumer(queue);
     if (!done)
         return celery::error_reply(done.error().message);

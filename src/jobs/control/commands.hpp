@@ -9,7 +9,7 @@
 
 #include "jobs/control/event_sender.hpp"
 #include "jobs/control/lamport_clock.hpp"
-#include "jobs/control/revoked_ids.hpp"
+#include "jobs/control/newest_ids.hpp"
 #include "jobs/control/worker_view.hpp"
 
 namespace carillon::jobs {
@@ -20,7 +20,7 @@ struct command_context {
     worker_view& worker;
     lamport_clock& clock;
     event_sender& events;
-    revoked_ids& revoked;
+    newest_ids& revoked;
     logger& log;
     std::size_t listed_max;
 };

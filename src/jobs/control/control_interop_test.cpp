@@ -1,4 +1,5 @@
 // Remote control and events with Celery's own tools on RabbitMQ and Redis.
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <sstream>
@@ -13,6 +14,8 @@
 #include "jobs/broker/test_rabbitmq.hpp"
 #include "jobs/control/test_control.hpp"
 #include "wire/celery/json.hpp"
+#include <carillon/jobs/queue.hpp>
+#include <carillon/wire/json.hpp>
 
 namespace carillon::jobs::test_control {
 
@@ -193,18 +196,79 @@ void check_events(const place& at) {
           std::string::npos);
 }
 
-// A Python worker that starts next to a node exchanges revoked ids with it; a controller sees both.
-void check_python_worker(const place& at, test_node& node) {
-    std::ofstream(at.files.file("proj.py")) << "from celery import Celery\n"
-                                               "app = Celery('proj', broker='"
-                                            << at.url
-                                            << "')\n"
-                                               "@app.task\n"
-                                               "def add(a, b):\n    return a + b\n";
-    const auto output = at.files.file("worker");
-    auto worker = at.start("-A proj worker -P solo -n py@here -l INFO", output);
+// Asks all again until one of them says it.
+bool comes_up(control_console& by, const char* method, std::string_view text) {
+    const auto says = [&](const node_answer<value>& answer) {
+        return answer.second && to_json(*answer.second).find(text) != std::string::npos;
+    };
+    for (const auto end = now() + patience; now() < end;)
+        if (const auto answers = by.ask(method); std::ranges::any_of(answers, says))
+            return true;
+    return false;
+}
+
+// What two workers of Python do when this side tells them to.
+void check_controller(const place& at, control_console& by) {
+    job_registry none;
+    job_queue_options options;
+    options.broker = at.url;
+    auto queue = job_queue::open(options, {none}).value();
+    const auto both_say = [&](const char* method, object arguments, std::string_view what) {
+        const auto answers = by.control(method, std::move(arguments));
+        CHECK(answers.size() == 2);
+        for (const auto& [node, answer] : answers) {
+            REQUIRE_MESSAGE(answer.has_value(), node);
+            CHECK(*answer == what);
+        }
+    };
+    enqueue_options later, other;
+    later.countdown = 2s;
+    const auto planned = queue->enqueue("proj.nap", {array{0}}, later).value();
+    REQUIRE(comes_up(by, "scheduled", planned));
+    both_say("revoke", {{"task_id", planned}}, "tasks " + planned + " flagged as revoked");
+    CHECK(queue->wait(planned, now() + patience).value().state == job_state::cancelled);
+
+    const auto running = queue->enqueue("proj.nap", {array{300}}).value();
+    REQUIRE(comes_up(by, "active", running));
+    CHECK(by.revoke({running}, true).size() == 2);
+    const auto ended = queue->wait(running, now() + patience).value();
+    CHECK(ended.state == job_state::cancelled);
+    CHECK(ended.error.find("terminated") != std::string::npos);
+
+    const value task = "proj.nap";
+    both_say("rate_limit", {{"task_name", task}, {"rate_limit", "10/m"}},
+             "new rate limit set successfully");
+    CHECK(comes_up(by, "registered", "proj.nap [rate_limit=10/m]"));
+    both_say("time_limit", {{"task_name", task}, {"hard", 100}, {"soft", 50}},
+             "time limits set successfully");
+    both_say("pool_grow", {{"n", 1}}, "pool will grow");
+    both_say("pool_shrink", {{"n", 1}}, "pool will shrink");
+    other.queue = "other";
+    both_say("add_consumer", {{"queue", "other"}}, "add consumer other");
+    CHECK(queue->wait(queue->enqueue("proj.add", {array{2, 3}}, other).value(), now() + patience)
+              .value()
+              .result == value(5));
+    both_say("cancel_consumer", {{"queue", "other"}}, "no longer consuming from other");
+}
+
+// Python workers that start next to a node exchange revoked ids with it; a controller sees all.
+void check_python_workers(const place& at, test_node& node) {
+    const bool on_redis = at.url.starts_with("redis");
+    std::ofstream(at.files.file("proj.py"))
+        << "import time\nfrom celery import Celery\n"
+           "app = Celery('proj', broker='"
+        << at.url << "', backend='" << (on_redis ? at.url : "rpc://")
+        << "')\n"
+           "@app.task\n"
+           "def add(a, b):\n    return a + b\n"
+           "@app.task\n"
+           "def nap(seconds):\n    time.sleep(seconds)\n";
+    const auto output = at.files.file("worker"), second_output = at.files.file("second");
+    auto worker = at.start("-A proj worker -c 1 -n py@here -l INFO", output);
+    auto second = at.start("-A proj worker -c 1 -n second@here -l INFO", second_output);
     REQUIRE(comes(output, "py@here ready"));
-    CHECK(content(output).find("sync with 1 nodes") != std::string::npos);
+    REQUIRE(comes(second_output, "second@here ready"));
+    CHECK(content(output).find("sync with ") != std::string::npos);
     CHECK(content(output).find("ERROR") == std::string::npos);
     auto opened = control_console::open(at.open(), 20s);
     REQUIRE(opened);
@@ -215,7 +279,7 @@ void check_python_worker(const place& at, test_node& node) {
     by.target.nodes = std::vector<std::string>{"py@here"};
     auto registered = by.registered();
     REQUIRE(registered.size() == 1);
-    CHECK(*registered[0].second == std::vector<std::string>{"proj.add"});
+    CHECK(*registered[0].second == std::vector<std::string>{"proj.add", "proj.nap"});
     const auto stats = by.stats();
     REQUIRE(stats.size() == 1);
     CHECK(stats[0].second->broker_transport.size() >= 4);
@@ -233,10 +297,14 @@ void check_python_worker(const place& at, test_node& node) {
                .at(0)
                .second == "new rate limit set successfully");
     CHECK_FALSE(by.control("no_such", {}).at(0).second.has_value());
+    by.target.nodes = std::vector<std::string>{"py@here", "second@here"};
+    CHECK(by.ping() == *by.target.nodes);
+    check_controller(at, by);
     // asks for no answer
     by.patience = 0ms;
     by.control("shutdown", {});
     CHECK(worker->wait() == 0);
+    CHECK(second->wait() == 0);
     CHECK(node.clock.read() > 0);
 }
 
@@ -246,7 +314,7 @@ void check_all(const place& at) {
         REQUIRE(node.ups.wait_count(1));
         check_inspect(at, node);
         check_control(at, node);
-        check_python_worker(at, node);
+        check_python_workers(at, node);
     }
     check_events(at);
 }

@@ -8,7 +8,7 @@ namespace carillon::jobs {
 namespace celery = wire::celery;
 
 control_node::control_node(broker& through, worker_view& worker, lamport_clock& clock,
-                           event_sender& events, revoked_ids& revoked, control_options options,
+                           event_sender& events, newest_ids& revoked, control_options options,
                            logger& log, metrics& counted)
     : broker_(through), clock_(clock), options_(std::move(options)),
       context_{options_.node, worker, clock, events, revoked, log, options_.listed_max}, log_(log),

@@ -36,7 +36,7 @@ class control_node {
 public:
     // All that is referred to outlives the node. start() begins to listen; the broker was started before.
     control_node(broker& through, worker_view& worker, lamport_clock& clock, event_sender& events,
-                 revoked_ids& revoked, control_options options, logger& log, metrics& counted);
+                 newest_ids& revoked, control_options options, logger& log, metrics& counted);
     ~control_node(); // as stop()
     void start();
     // Requests that wait are dropped; one that is carried out is finished. Not to be called by the worker_view.

@@ -11,6 +11,7 @@ namespace {
 
 // Slower than once in a hundred years is taken for a slip, and would not fit an interval.
 constexpr double rate_min = 1.0 / (100 * 365.0 * 86'400), rate_max = 1e9;
+constexpr double slot_max_s = 365.0 * 86'400; // how far a slot is told ahead of the next one
 
 failure not_a_rate() {
     return failure{errc::invalid, "a rate is a number, or a number and /s, /m or /h"};
@@ -90,6 +91,20 @@ std::chrono::nanoseconds rate_limits::take(std::string_view task, steady_time at
         return one.next - at;
     one.next = at + one.interval;
     return {};
+}
+
+steady_time rate_limits::slot(std::string_view task, std::size_t before, steady_time at) const {
+    std::lock_guard lock(guard_);
+    const auto found = buckets_.find(task);
+    if (found == buckets_.end())
+        return at;
+    const auto& one = found->second;
+    // In seconds first: an interval may be so long that its multiples do not fit.
+    const double wait_s =
+        std::chrono::duration<double>(one.interval).count() * static_cast<double>(before);
+    const auto far = std::min(wait_s, slot_max_s);
+    return std::max(at, one.next) +
+           std::chrono::duration_cast<steady_time::duration>(std::chrono::duration<double>(far));
 }
 
 } // namespace carillon::jobs

@@ -28,6 +28,8 @@ public:
 
     // Zero: the job may start now, and its token is taken. Else how long the next token takes; none is taken.
     std::chrono::nanoseconds take(std::string_view task, steady_time at = now());
+    // When a job of this task will get its token if `before` others get theirs first. Not before `at`.
+    steady_time slot(std::string_view task, std::size_t before, steady_time at = now()) const;
 
 private:
     struct bucket {

@@ -172,7 +172,7 @@ public:
 
     scripted_worker worker;
     lamport_clock clock;
-    revoked_ids revoked;
+    newest_ids revoked{revoked_limits};
     metrics counted;
     std::optional<event_sender> events;
     std::optional<control_node> node;
@@ -211,6 +211,7 @@ public:
         events_ = &events;
         events.on_up();
     }
+    void leave() override {}
     void publish(std::string, celery::message_parts, told done) override { done({}); }
     void publish_at(utc_time, std::string, celery::message_parts, told done) override { done({}); }
     void emit(std::string exchange, std::string routing_key, celery::message_parts parts) override {

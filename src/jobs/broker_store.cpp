@@ -73,7 +73,9 @@ broker_store::~broker_store() {
     // Both tell what they still owe to this object, whose members must be there then.
     {
         std::lock_guard lock(replies_guard_);
-        results_.reset();
+        delete results_
+            .get(); // a reply that comes meanwhile still asks it: only then it is forgotten
+        static_cast<void>(results_.release());
     }
     broker_.reset();
 }

@@ -233,7 +233,7 @@ void check_controller(const place& at, control_console& by) {
     CHECK(by.revoke({running}, true).size() == 2);
     const auto ended = queue->wait(running, now() + patience).value();
     CHECK(ended.state == job_state::cancelled);
-    CHECK(ended.error.find("terminated") != std::string::npos);
+    CHECK(ended.message.find("terminated") != std::string::npos);
 
     const value task = "proj.nap";
     both_say("rate_limit", {{"task_name", task}, {"rate_limit", "10/m"}},

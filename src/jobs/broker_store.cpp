@@ -73,8 +73,8 @@ broker_store::~broker_store() {
     // Both tell what they still owe to this object, whose members must be there then.
     {
         std::lock_guard lock(replies_guard_);
-        delete results_
-            .get(); // a reply that comes meanwhile still asks it: only then it is forgotten
+        // Not by reset(), which forgets it first: a reply that comes meanwhile still asks it.
+        delete results_.get();
         static_cast<void>(results_.release());
     }
     broker_.reset();

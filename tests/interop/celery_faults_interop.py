@@ -72,7 +72,7 @@ class Faults(Arrangement):
         sent = self.send("bench.sleep", LONG, queue=queue)
         self.until_runs(worker, sent)
         begin = time.monotonic()
-        worker.child.send_signal(signal.SIGQUIT)
+        worker.quit()
         self.until_waits(worker, queue, sent)
         self.assertLess(time.monotonic() - begin, LONG)
         self.carillon_worker(queue)

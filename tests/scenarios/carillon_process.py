@@ -146,6 +146,11 @@ class CarillonProcess:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.command} runs {seconds} s after SIGTERM:\n{self.log_tail()}") from None
 
+    def quit(self, seconds=10):
+        """SIGQUIT, the cold stop; returns the exit code."""
+        self.child.send_signal(signal.SIGQUIT)
+        return self.child.wait(timeout=seconds)
+
     def kill(self):
         """kill -9, and nothing is left of the process when this returns."""
         self.child.kill()

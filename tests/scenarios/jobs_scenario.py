@@ -71,10 +71,10 @@ class RestartedServer(unittest.TestCase):
                 seen = page.frames_until(lambda frame: frame["progress"] >= 20, 10)
                 progress = [frame["progress"] for frame in seen]
                 self.assertEqual(progress, sorted(progress))
-                server.stop() if how == "stop" else server.kill()
+                getattr(server, how)()
                 ends = [event for event in page.until_end(10) if event is None or event[0] != "message"]
                 self.assertEqual([event and event[:2] for event in ends][:len(expected_end)], expected_end)
-            self.assertEqual(server.child.returncode, 0 if how == "stop" else -9)
+            self.assertEqual(server.child.returncode, {"stop": 0, "quit": 1, "kill": -9}[how])
             server.start()
             with Watcher(server, job) as page:
                 present = page.frame(2)
@@ -90,6 +90,9 @@ class RestartedServer(unittest.TestCase):
     def test_after_sigterm(self):
         # A server that is asked to stop may finish its job first, or hand it back.
         self.watch_through("stop", [("close", 1012), ("end", "eof")], ("started", "in_progress", "completed"))
+
+    def test_after_sigquit(self):
+        self.watch_through("quit", [], ("started", "in_progress"))
 
     def test_after_kill_9(self):
         self.watch_through("kill", [], ("started", "in_progress"))

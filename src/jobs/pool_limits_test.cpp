@@ -1,5 +1,5 @@
 // Rate limits of tasks, and pools that are told to quit.
-#include <atomic>
+#include <thread>
 
 #include <doctest/doctest.h>
 
@@ -126,6 +126,28 @@ TEST_CASE("a pool that quits hands back what runs, whatever its handlers do") {
     finish.open();
     pool.reset();
     check_all_wait();
+}
+
+TEST_CASE("a pool that stops with much grace can be told to quit meanwhile") {
+    testing::temporary_folder folder;
+    workshop shop(folder.path());
+    testing::gate running, finish;
+    shop.registry.add("deaf", [&](job_context& context, const job_arguments&) -> value {
+        running.open();
+        finish.pass();
+        return static_cast<std::int64_t>(context.stopping() == stop_reason::shutdown);
+    });
+    auto& queue = shop.open();
+    auto pool = shop.pool(1);
+    const auto id = queue.enqueue("deaf", {}).value();
+    REQUIRE(running.pass());
+    std::thread stops([&] { CHECK(pool->stop(soon(), soon()).clean()); });
+    CHECK(pool->quit(now() + milliseconds(50)).abandoned == 1);
+    CHECK(queue.get(id).value()->state == job_state::waiting);
+    finish.open();
+    stops.join();
+    pool.reset();
+    CHECK(queue.get(id).value()->state == job_state::waiting);
 }
 
 TEST_CASE("on a broker what was acknowledged late goes back, what was acknowledged early is lost") {

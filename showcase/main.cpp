@@ -28,7 +28,7 @@ public:
         reports_.emplace(shared.database, shared.config.data_dir);
         showcase::reports::register_work(registry, *reports_);
         if (shared.config.bench)
-            showcase::bench::register_jobs(registry);
+            showcase::bench::register_jobs(registry, shared.config.data_dir);
     }
 
     cr::routes urls(cr::services& shared) override {

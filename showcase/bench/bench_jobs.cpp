@@ -1,8 +1,13 @@
 #include "bench/bench_jobs.hpp"
 
 #include <cmath>
+#include <fcntl.h>
+#include <unistd.h>
+#include <utility>
 
 #include <fmt/format.h>
+
+#include <carillon/base/clock.hpp>
 
 namespace cr = carillon;
 
@@ -54,6 +59,28 @@ cr::value sleep(cr::job_context& context, const cr::job_arguments& given) {
     return seconds;
 }
 
+// One write for each line: none is cut, and none is lost with its process.
+void add_line(const std::filesystem::path& path, std::string_view what, const std::string& id) {
+    const auto at = std::chrono::nanoseconds(cr::now().time_since_epoch()).count();
+    const auto line = fmt::format("{} {} {} {}\n", what, at, ::getpid(), id);
+    const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    const bool written =
+        file >= 0 && ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+    if (file >= 0)
+        ::close(file);
+    if (!written)
+        throw cr::error(cr::errc::unavailable, path.string() + " cannot be written");
+}
+
+cr::job_handler trace_into(std::filesystem::path path) {
+    return [path = std::move(path)](cr::job_context& context, const cr::job_arguments& given) {
+        add_line(path, "begin", context.id());
+        auto slept = sleep(context, given);
+        add_line(path, "end", context.id());
+        return slept;
+    };
+}
+
 cr::value fail(cr::job_context&, const cr::job_arguments& given) {
     throw cr::error(cr::errc::bad_request, std::string(given.get(0, "text").to_text()));
 }
@@ -77,7 +104,7 @@ cr::value progress(cr::job_context& context, const cr::job_arguments& given) {
 
 } // namespace
 
-void register_jobs(cr::job_registry& registry) {
+void register_jobs(cr::job_registry& registry, const std::filesystem::path& folder) {
     cr::job_options patient;
     patient.attempts_max = retries_max + 1;
     registry.add("bench.noop", noop)
@@ -85,7 +112,8 @@ void register_jobs(cr::job_registry& registry) {
         .add("bench.sleep", sleep)
         .add("bench.fail", fail)
         .add("bench.retry", retry, patient)
-        .add("bench.progress", progress);
+        .add("bench.progress", progress)
+        .add("bench.trace", trace_into(folder / "bench-trace.log"));
 }
 
 } // namespace showcase::bench

@@ -1,6 +1,8 @@
 // Jobs for measurements and tests from outside. Only with --bench: anybody who reaches the broker can start them.
 #pragma once
 
+#include <filesystem>
+
 #include <carillon/jobs/registry.hpp>
 
 namespace showcase::bench {
@@ -11,7 +13,9 @@ namespace showcase::bench {
 // bench.fail(text)        fails for good, with the text
 // bench.retry(times)      fails and is tried again that often, up to 100 times, after 0.1 s each; its attempts
 // bench.progress(steps)   tells its progress after each of up to 1,000 steps of 0.1 s; the steps
+// bench.trace(seconds)    as bench.sleep; before and after it a line "begin|end NANOSECONDS PROCESS ID" is added to
+//                         <folder>/bench-trace.log, by the steady clock: a record of runs that outlives a kill -9
 // Arguments are positional or named; one of a wrong kind fails the job as invalid.
-void register_jobs(carillon::job_registry& registry);
+void register_jobs(carillon::job_registry& registry, const std::filesystem::path& folder);
 
 } // namespace showcase::bench

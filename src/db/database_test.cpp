@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <thread>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -152,6 +153,24 @@ TEST_CASE("a lock held elsewhere is waited for, and given up after the busy time
     CHECK(second->execute("INSERT INTO t VALUES (1)").error().code == errc::unavailable);
     held.commit().value();
     CHECK(second->execute("INSERT INTO t VALUES (1)").value() == 1);
+}
+
+TEST_CASE("a new file may be opened by many at once") {
+    constexpr int rounds = 20, openers = 8;
+    for (int round = 0; round < rounds; ++round) {
+        folder data;
+        std::atomic<int> ready{0}, opened{0};
+        std::vector<std::thread> all;
+        for (int i = 0; i < openers; ++i)
+            all.emplace_back([&] {
+                for (++ready; ready < openers;)
+                    std::this_thread::yield();
+                opened += database::open(data.url()).has_value();
+            });
+        for (auto& one : all)
+            one.join();
+        CHECK(opened == openers);
+    }
 }
 
 } // namespace carillon::db

@@ -116,6 +116,7 @@ public:
 private:
     connection(sqlite3* opened, std::unique_ptr<connection_options> options);
     result<void> configure();
+    result<void> enter_wal_mode();
     sqlite3* handle_ = nullptr;
     std::unique_ptr<connection_options> options_; // its address is known to SQLite's busy handler
     std::unordered_map<std::string, statement> cache_;

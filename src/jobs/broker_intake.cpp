@@ -32,9 +32,7 @@ void broker_store::on_up() noexcept {
         ears_.events->on_up();
 }
 
-void broker_store::on_down(const failure& why) noexcept {
-    log_.warning("the connection to the broker is lost",
-                 {{"broker", broker_->name()}, {"error", why.message}});
+void broker_store::on_down(const failure&) noexcept {
     {
         std::shared_lock lock(ears_guard_);
         if (ears_.events)

@@ -1,55 +1,20 @@
 """RabbitMQ and Redis as the broker of the real program: commands, workers that die, remote control, readiness."""
 
-import contextlib
 import json
 import os
 import re
 import subprocess
 import unittest
 
-import rabbitmq_process
-import redis_process
-from carillon_process import ROOT, CarillonProcess, free_port, wait_until
-from rabbitmq_process import RabbitmqProcess
-from redis_process import RedisProcess
+from broker_case import JOB_SECONDS, BrokerCase
+from carillon_process import ROOT, free_port, wait_until
 
 CELERY = "/usr/bin/celery"
-JOB_SECONDS = 30
 DEAF_SECONDS = 15  # what /readyz gives a broker that is away
-BROKERS = {"amqp": (rabbitmq_process.SERVER, RabbitmqProcess), "redis": (redis_process.SERVER, RedisProcess)}
 
 
-class BrokerCase:
+class Commands(BrokerCase):
     """The cases; a subclass says on which broker."""
-
-    @classmethod
-    def setUpClass(cls):
-        server, make = BROKERS[cls.kind]
-        if not os.access(server, os.X_OK):
-            raise unittest.SkipTest(f"{server} is not installed")
-        cls.broker = make().start()
-        cls.addClassCleanup(cls.broker.close)
-
-    def setUp(self):
-        self.parts = contextlib.ExitStack()
-        self.addCleanup(self.parts.close)
-
-    def process(self, *options, **more):
-        """A process whose commands use this broker too."""
-        return CarillonProcess(*options, environment={"CARILLON_BROKER": self.broker.url()}, **more)
-
-    def worker(self, *options, **more):
-        started = self.parts.enter_context(self.process("--bench", *options, command="worker", **more))
-        started.wait_for_log("worker ready")
-        name = options[options.index("-n") + 1].replace("%h", os.uname().nodename)
-        wait_until(lambda: f'"{name}"' in started.run("inspect", "ping").stdout, JOB_SECONDS, f"{name} answers")
-        return started
-
-    def call(self, process, task, *arguments):
-        """call --wait: the result."""
-        ran = process.run("call", task, json.dumps(list(arguments)), "--wait", "--bench", seconds=JOB_SECONDS)
-        self.assertEqual(ran.returncode, 0, f"{ran.stderr}\n{process.log_tail()}")
-        return json.loads(ran.stdout)
 
     def celery(self, *words):
         """Celery's own tool on the same broker: (exit code, output)."""
@@ -82,12 +47,6 @@ class BrokerCase:
         out, errors = waiting.communicate(timeout=60)
         self.assertEqual((waiting.returncode, float(out or "nan")), (0, 6), errors)
         self.assertEqual(second.stop(), 0)
-
-    @staticmethod
-    def end(child):
-        if child.poll() is None:
-            child.kill()
-        child.communicate()
 
     def test_inspect_and_celery_see_the_worker(self):
         worker = self.worker("-c", "3", "-n", "seen@%h")
@@ -174,11 +133,11 @@ class BrokerCase:
         self.assertIn("choose redis://HOST, rpc:// or none:", ran.stderr)
 
 
-class Rabbitmq(BrokerCase, unittest.TestCase):
+class Rabbitmq(Commands, unittest.TestCase):
     kind = "amqp"
 
 
-class Redis(BrokerCase, unittest.TestCase):
+class Redis(Commands, unittest.TestCase):
     kind = "redis"
 
 

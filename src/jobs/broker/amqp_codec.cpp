@@ -101,7 +101,7 @@ result<std::optional<frame>> frame_reader::next() {
 
 result<method> read_method(std::string_view payload, arena& storage) {
     const failure bad{errc::corrupt, "the server sent a method that cannot be read"};
-    if (payload.size() < 4)
+    if (payload.size() < 4 || payload.size() > method_bytes_max)
         return bad;
     method out;
     out.number = big_endian<std::uint32_t>(payload.data());

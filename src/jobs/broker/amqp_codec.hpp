@@ -20,6 +20,8 @@ namespace carillon::jobs::amqp {
 inline constexpr std::uint32_t frame_bytes_wanted = 131'072;
 // A frame that is received may be larger than negotiated (RabbitMQ does not split headers), but not for ever.
 inline constexpr std::size_t frame_bytes_max = std::size_t{4} << 20;
+// RabbitMQ's methods have some hundred bytes. rabbitmq-c reads nested tables by recursion: more could use up the stack.
+inline constexpr std::size_t method_bytes_max = 16 * 1024;
 
 inline amqp_bytes_t bytes_of(std::string_view text) noexcept {
     return {text.size(), const_cast<char*>(text.data())};
@@ -70,7 +72,8 @@ struct method {
         return *static_cast<const T*>(fields);
     }
 };
-// errc::corrupt where the payload is not what it says, and for methods that no server sends to a client.
+// errc::corrupt where the payload is not what it says or is larger than method_bytes_max, and for methods that no server
+// sends to a client.
 result<method> read_method(std::string_view payload, arena& storage);
 
 // Appends a method's frame. `fields` is rabbitmq-c's struct of that number. False, with nothing appended, when it does

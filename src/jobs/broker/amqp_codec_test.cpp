@@ -239,6 +239,34 @@ TEST_CASE("Only methods that servers send are read") {
     CHECK(!read_method(std::string_view("\0\x32\0\x0b\xff", 5), storage));
 }
 
+// The payload of connection.start with that many tables within each other.
+std::string greeting(std::size_t depth) {
+    const auto put_size = [](std::string& out, std::size_t n) {
+        for (int shift = 24; shift >= 0; shift -= 8)
+            out += static_cast<char>((n >> shift) & 0xff);
+    };
+    const std::string_view member("\1xF", 3);
+    std::string out("\0\x0a\0\x0a\0\x09", 6);
+    for (; depth > 0; --depth) {
+        put_size(out, depth * (member.size() + 4));
+        out += member;
+    }
+    put_size(out, 0); // of the innermost table
+    for (const std::string_view text : {"PLAIN", "en_US"}) {
+        put_size(out, text.size());
+        out += text;
+    }
+    return out;
+}
+
+TEST_CASE("A server cannot use up the stack with nested tables") {
+    arena storage;
+    const auto deep = read_method(greeting(2'000), storage);
+    REQUIRE(deep);
+    CHECK(text_of(deep->as<amqp_connection_start_t>().mechanisms) == "PLAIN");
+    CHECK(!read_method(greeting(150'000), storage));
+}
+
 TEST_CASE("Delays are routed bit by bit as kombu routes them") {
     CHECK(delayed_routing_key(std::chrono::seconds(5), "qq") ==
           "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.1.qq");

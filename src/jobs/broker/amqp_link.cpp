@@ -91,7 +91,7 @@ void link::lost(const failure& why) {
         return;
     pair_->receiving.abandon();
     pair_->publishing.abandon();
-    publisher_.leave();
+    publisher_.leave(why);
     receiver_.leave();
     // one of them is still in its own call
     loop_.defer([gone = std::shared_ptr<pair>(std::move(pair_))] { static_cast<void>(gone); });
@@ -126,7 +126,7 @@ void link::retry(bool was_up) {
 
 void link::blocked(std::string_view reason) {
     blocked_why_ = reason.empty() ? "" : "the broker blocks publishers: " + std::string(reason);
-    publisher_.block(!reason.empty());
+    publisher_.block(reason);
     if (!reason.empty())
         log_.warning("RabbitMQ blocks publishers", {{"why", reason}});
     else

@@ -11,8 +11,10 @@ constexpr std::uint16_t confirmed_channel = 1;
 constexpr std::uint16_t transient_channel_number = 2;
 // As much is handed to the connection ahead of the network; the rest waits here.
 constexpr std::size_t ahead_bytes = std::size_t{1} << 20;
-constexpr std::size_t transient_ahead_bytes = std::size_t{16} << 20;
+constexpr std::size_t transient_ahead_bytes = std::size_t{1} << 20;
+// What waits here besides, or is kept for the next connection; more is dropped.
 constexpr std::size_t emits_max = 10'000;
+constexpr std::size_t emits_bytes_max = std::size_t{16} << 20;
 constexpr std::size_t names_max = 10'000; // queues known to be there
 constexpr int attempts_max = 3;
 
@@ -45,15 +47,28 @@ void publisher::publish(outgoing what) {
     pump();
 }
 
+// Replies are kept until they can go: whoever waits for one asks nobody else. All the rest is news, and stale by then.
 void publisher::emit(std::string exchange, std::string routing_key, std::string properties,
                      std::string body) {
-    if (!through_ || blocked_ || ended_ || emits_.size() >= emits_max ||
-        through_->unsent_bytes() > transient_ahead_bytes)
+    const bool keep = exchange.empty() || (through_ && !blocked_);
+    const auto bytes = properties.size() + body.size();
+    if (ended_ || !keep || emits_.size() >= emits_max || emit_bytes_ + bytes > emits_bytes_max)
         return counted_.dropped.add();
-    if (held_back_ > 0)
-        return emits_.push_back(
-            {std::move(exchange), std::move(routing_key), std::move(properties), std::move(body)});
-    through_->publish(transient_channel_number, exchange, routing_key, false, properties, body);
+    emit_bytes_ += bytes;
+    emits_.push_back(
+        {std::move(exchange), std::move(routing_key), std::move(properties), std::move(body)});
+    send_emits();
+}
+
+void publisher::send_emits() {
+    while (!emits_.empty() && through_ && !blocked_ && held_back_ == 0 &&
+           through_->unsent_bytes() < transient_ahead_bytes) {
+        const auto one = std::move(emits_.front());
+        emits_.pop_front();
+        emit_bytes_ -= one.bytes();
+        through_->publish(transient_channel_number, one.exchange, one.routing_key, false,
+                          one.properties, one.body);
+    }
 }
 
 // --- the connection
@@ -70,21 +85,27 @@ void publisher::attach(connection& through, declarer& declares) {
     through_ = &through;
     declares_ = &declares;
     ++attachment_;
-    declaring_ = blocked_ = false;
+    declaring_ = false;
+    blocked_.reset();
     held_back_ = 0;
     open_channels();
     through_->open_channel(transient_channel_number, transient_);
     pump();
 }
 
-void publisher::leave() noexcept {
+void publisher::leave(const failure& why) noexcept {
     through_ = nullptr;
+    away_ = why.message;
     declares_ = nullptr;
     ++attachment_;
     declared_.clear();
     delayed_.clear();
-    counted_.dropped.add(static_cast<std::int64_t>(emits_.size()));
-    emits_.clear();
+    counted_.dropped.add(static_cast<std::int64_t>(std::erase_if(emits_, [&](const auto& one) {
+        if (one.exchange.empty())
+            return false;
+        emit_bytes_ -= one.bytes();
+        return true;
+    })));
     take_back(false);
 }
 
@@ -103,14 +124,14 @@ void publisher::take_back(bool count_attempts) {
 void publisher::let_go() {
     if (held_back_ == 0 || --held_back_ > 0)
         return;
-    for (auto& one : std::exchange(emits_, {}))
-        emit(std::move(one.exchange), std::move(one.routing_key), std::move(one.properties),
-             std::move(one.body));
     pump();
 }
 
-void publisher::block(bool blocked) {
-    blocked_ = blocked;
+void publisher::block(std::string_view reason) {
+    if (reason.empty())
+        blocked_.reset();
+    else
+        blocked_ = reason;
     pump();
 }
 
@@ -150,6 +171,7 @@ bool publisher::can_send() const noexcept {
 }
 
 void publisher::pump() {
+    send_emits();
     while (can_send() && prepare(waiting_.front())) {
         auto next = std::move(waiting_.front());
         waiting_.pop_front();
@@ -296,20 +318,21 @@ void publisher::watch_deadlines() {
 
 void publisher::fail_late() {
     const auto time = now();
+    const auto because = blocked_ ? "; it blocks publishers: " + *blocked_ : std::string();
     for (auto& one : flights_)
         if (one.what.done && one.what.deadline <= time)
-            tell(one.what, failure{errc::unavailable,
-                                   "RabbitMQ did not confirm a message in time; it may have it"});
+            tell(one.what,
+                 failure{errc::unavailable,
+                         "RabbitMQ did not confirm the message in time and may have it" + because});
     std::deque<outgoing> late;
     while (!waiting_.empty() && waiting_.front().deadline <= time) {
         late.push_back(std::move(waiting_.front()));
         waiting_.pop_front();
     }
-    const failure why{errc::unavailable, blocked_   ? "RabbitMQ blocks publishers"
-                                         : through_ ? "RabbitMQ took no message in time"
-                                                    : "RabbitMQ is away"};
+    const auto away = through_ ? because : ": " + away_;
     for (auto& one : late)
-        tell(one, why);
+        tell(one,
+             failure{errc::unavailable, "RabbitMQ has not taken the message in time" + away});
 }
 
 void publisher::end() {

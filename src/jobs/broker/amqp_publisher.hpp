@@ -59,16 +59,18 @@ public:
     publisher(const publisher&) = delete;
 
     void publish(outgoing what);
+    // Replies, which go to the default exchange, wait while the broker is away or blocks: up to 10,000 and 16 MiB. Other
+    // messages are lost then.
     void emit(std::string exchange, std::string routing_key, std::string properties,
               std::string body);
 
     // From now on through these; both outlive the attachment.
     void attach(connection& through, declarer& declares);
-    void leave() noexcept;
+    void leave(const failure& why) noexcept;
     // While anybody holds it back, nothing leaves: what is declared just now comes first.
     void hold_back() noexcept { ++held_back_; }
     void let_go();
-    void block(bool blocked);
+    void block(std::string_view reason); // empty: no more
     void pump(); // sends what can be sent
     void end();  // everything is told errc::cancelled
 
@@ -80,6 +82,7 @@ private:
     };
     struct transient {
         std::string exchange, routing_key, properties, body;
+        std::size_t bytes() const noexcept { return properties.size() + body.size(); }
     };
     // Transient messages have no confirmation: the channel of theirs may be closed over one, and nothing else.
     struct transient_channel final : channel_events {
@@ -94,6 +97,7 @@ private:
 
     bool can_send() const noexcept;
     bool prepare(const outgoing& next); // false: something is declared first
+    void send_emits();
     void declare(std::vector<step> steps, std::set<std::string>& then_in, std::string name);
     void send(outgoing what);
     void open_channels();
@@ -115,14 +119,16 @@ private:
     std::deque<outgoing> waiting_;
     std::deque<flight> flights_; // the first has tag first_tag_
     std::uint64_t first_tag_ = 1;
-    std::deque<transient> emits_;    // held back
+    std::deque<transient> emits_; // that cannot go now
+    std::size_t emit_bytes_ = 0;
     std::set<std::string> declared_; // queues
     std::set<std::string> delayed_;  // queues bound to the delayed delivery; "" once that is there
     std::size_t one_by_one_ = 0; // as many are sent alone, to find the one that closes the channel
     int held_back_ = 0;
     std::uint64_t attachment_ = 0;
     bool declaring_ = false;
-    bool blocked_ = false;
+    std::optional<std::string> blocked_; // why
+    std::string away_ = "it was not reached yet";
     bool ended_ = false;
     std::optional<net::loop::timer_id> late_;
 };

@@ -31,9 +31,11 @@ constexpr std::string_view reply_seconds = "3600";
 constexpr std::size_t emitted_bytes_max = 32u << 20;
 constexpr std::string_view control_exchange = "celery.pidbox";
 
-net::redis::client_options connection_of(const broker_options& options, std::string role) {
+net::redis::client_options connection_of(const broker_options& options, std::string role,
+                                         bool secondary = false) {
     net::redis::client_options out;
     out.role = std::move(role);
+    out.secondary = secondary;
     out.connect_timeout = options.connect_timeout;
     out.backoff_first = options.backoff_first;
     out.backoff_max = options.backoff_max;
@@ -66,7 +68,7 @@ public:
                                 "Messages put back for others, or for later.")),
           client_(std::in_place, thread_.events(), where, connection_of(options, "jobs"),
                   static_cast<net::redis::client_events&>(*this), log, connections_),
-          listener_(std::in_place, thread_.events(), where, connection_of(options, "job events"),
+          listener_(std::in_place, thread_.events(), where, connection_of(options, "job events", true),
                     static_cast<listener_events&>(*this), log, connections_) {}
     ~redis_broker() override;
 
@@ -159,6 +161,7 @@ private:
     counter &published_, &restored_;
 
     broker_events* events_ = nullptr;
+    bool was_up_ = false;
     scripts lua_;
     net::io_thread thread_;
     std::optional<net::redis::client> client_; // gone before those whom it tells
@@ -232,6 +235,7 @@ void redis_broker::on_up() noexcept {
     parts_->changes.on_up();
     parts_->answers.on_up();
     out_.on_up();
+    was_up_ = true;
     events_->on_up();
     parts_->keep.on_up();
     parts_->in.on_up();
@@ -245,7 +249,8 @@ void redis_broker::on_down(const failure& why) noexcept {
     parts_->keep.on_down();
     parts_->in.on_down();
     judge();
-    events_->on_down(why);
+    if (std::exchange(was_up_, false))
+        events_->on_down(why);
 }
 
 void redis_broker::on_message(const std::string& channel, reply content) noexcept {

@@ -79,9 +79,10 @@ end
 return 0
 )";
 
-net::redis::client_options connection_of(std::string role) {
+net::redis::client_options connection_of(std::string role, bool secondary = false) {
     net::redis::client_options out;
     out.role = std::move(role);
+    out.secondary = secondary;
     return out;
 }
 
@@ -102,7 +103,7 @@ public:
                   static_cast<net::redis::client_events&>(*this), log, connections_),
           orders_(thread_.events(), *client_, options_.timeout),
           watchers_(
-              std::in_place, thread_.events(), where, connection_of("result watchers"),
+              std::in_place, thread_.events(), where, connection_of("result watchers", true),
               options_.timeout, options_.result_bytes_max,
               [this](const std::string& key, auto hears) { read(key, std::move(hears)); }, log,
               connections_) {

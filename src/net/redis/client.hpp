@@ -19,6 +19,9 @@ namespace carillon::net::redis {
 
 struct client_options {
     std::string role = "commands"; // for the log: what this connection is for
+    // Another connection of the same owner goes to the same place and says what becomes of it: this one's lines are for
+    // debugging.
+    bool secondary = false;
     // Name look-up, TCP, TLS and AUTH together; for each Sentinel at most a second of it.
     std::chrono::milliseconds connect_timeout{3'000};
     std::chrono::milliseconds command_timeout{5'000};

@@ -173,6 +173,10 @@ void connector::finish() {
     events_.on_connected(std::move(made), server);
 }
 
+const std::string& connector::user() const noexcept {
+    return stage_ == stage::sentinel ? where_.sentinel_username : where_.username;
+}
+
 std::string connector::target() const {
     return (stage_ == stage::sentinel ? "the Sentinel at " : "Redis at ") + name_of(to_);
 }
@@ -188,10 +192,9 @@ void connector::on_open() noexcept {
         loop_.cancel(*std::exchange(address_timer_, std::nullopt));
     addresses_.clear();
     const bool sentinel = stage_ == stage::sentinel;
-    const auto& user = sentinel ? where_.sentinel_username : where_.username;
     const auto& password = sentinel ? where_.sentinel_password : where_.password;
-    if (!user.empty())
-        ask(step::sign_in, {"AUTH", user, password});
+    if (!user().empty())
+        ask(step::sign_in, {"AUTH", user(), password});
     else if (!password.empty())
         ask(step::sign_in, {"AUTH", password});
     if (sentinel)
@@ -218,7 +221,10 @@ std::optional<failure> connector::judge(step what, const reply& got) {
     case step::name: return std::nullopt;
     case step::sign_in:
         if (got.error_code() == "WRONGPASS")
-            return failure{errc::unauthorized, "it refuses the user name or the password"};
+            return failure{errc::unauthorized,
+                           "it refuses the user " +
+                               (user().empty() ? "name" : quoted(user())) +
+                               " or the password"};
         if (got.is_error())
             return failure{errc::unauthorized, "it refuses to sign us in: " + quoted(got.text)};
         return std::nullopt;

@@ -59,6 +59,7 @@ private:
     std::optional<failure> judge(step what, const wire::redis::reply& got);
     failure explain(const wire::redis::reply& error) const;
     void master_found(const wire::redis::reply& named);
+    const std::string& user() const noexcept; // of the server that is asked now
     std::string target() const;
     void cancel_timers() noexcept;
 

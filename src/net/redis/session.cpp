@@ -160,11 +160,11 @@ void client::impl::on_connected(std::shared_ptr<link> made, const std::string& s
     if (was_up_)
         counted_.reconnects.add();
     if (down_told_)
-        log_.info("Redis is back",
-                  {{"role", options_.role},
-                   {"redis", where_.name()},
-                   {"server", server},
-                   {"away_milliseconds", as_milliseconds(up_since_ - down_since_)}});
+        say(log_level::info, "Redis is back",
+            {{"role", options_.role},
+             {"redis", where_.name()},
+             {"server", server},
+             {"away_milliseconds", as_milliseconds(up_since_ - down_since_)}});
     was_up_ = true;
     down_told_ = false;
     refusal_logged_ = false;
@@ -172,14 +172,22 @@ void client::impl::on_connected(std::shared_ptr<link> made, const std::string& s
     events_.on_up();
 }
 
+void client::impl::say(log_level level, std::string_view message,
+                       std::initializer_list<log_field> fields) {
+    const auto chosen = options_.secondary ? log_level::debug : level;
+    if (log_.enabled(chosen))
+        log_.write(chosen, message, fields);
+}
+
 void client::impl::log_loss(const failure& why) {
     if (why.code == errc::unauthorized || why.code == errc::invalid) {
         if (!std::exchange(refusal_logged_, true))
-            log_.error("the configuration of Redis does not work; tried again until it does",
-                       {{"role", options_.role}, {"redis", where_.name()}, {"why", why.message}});
+            say(log_level::error,
+                "the configuration of Redis does not work; tried again until it does",
+                {{"role", options_.role}, {"redis", where_.name()}, {"why", why.message}});
     } else if (!down_told_) {
-        log_.warning("Redis is away",
-                     {{"role", options_.role}, {"redis", where_.name()}, {"why", why.message}});
+        say(log_level::warning, "Redis is away",
+            {{"role", options_.role}, {"redis", where_.name()}, {"why", why.message}});
     }
 }
 

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "net/redis/client.hpp"
@@ -49,6 +51,7 @@ private:
     void connect_later();
     void on_connected(std::shared_ptr<link> made, const std::string& server) noexcept override;
     void on_refused(const failure& why) noexcept override;
+    void say(log_level level, std::string_view message, std::initializer_list<log_field> fields);
     void log_loss(const failure& why);
 
     // connected

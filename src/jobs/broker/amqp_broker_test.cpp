@@ -112,6 +112,46 @@ TEST_CASE("A changed prefetch and other queues take effect while messages are he
     CHECK(one.quiet(200ms));
 }
 
+TEST_CASE("A prefetch that changes again and again while messages flow breaks no connection, and "
+          "each message comes once") {
+    if (no_rabbitmq())
+        return;
+    constexpr int many = 3'000, changes = 30;
+    peer sender;
+    std::atomic<int> confirmed = 0;
+    std::promise<void> all;
+    for (int i = 0; i < many; ++i)
+        sender.at->publish("often", task_parts(std::to_string(i)), [&](const result<void>&) {
+            if (++confirmed == many)
+                all.set_value();
+        });
+    REQUIRE(all.get_future().wait_for(60s) == std::future_status::ready);
+    peer taker;
+    REQUIRE(taker.wait_up());
+    std::promise<void> done;
+    std::set<std::string> seen;
+    int came = 0;
+    taker.instead = [&, to = taker.at.get()](jobs::delivery got) {
+        seen.insert(id_of(got.parts));
+        to->ack(got.tag);
+        if (++came % (many / changes) == 0) // several within one answer of the server
+            for (std::uint32_t i = 0; i < 5; ++i)
+                to->consume({"often"}, 10 + static_cast<std::uint32_t>(came % 7) + i);
+        if (came == many)
+            done.set_value();
+    };
+    for (std::uint32_t i = 1; i <= 20; ++i)
+        taker.consume({"often"}, i);
+    REQUIRE(done.get_future().wait_for(60s) == std::future_status::ready);
+    CHECK(taker.wait_depth("often", 0));
+    CHECK(seen.size() == many);
+    CHECK(came == many);
+    CHECK(taker.downs.all().empty());
+    CHECK(taker.wait_status(true));
+    taker.at.reset();
+    CHECK(sender.wait_depth("often", 0));
+}
+
 TEST_CASE(
     "What is rejected comes again or is gone, as was asked; what is held at the end comes again") {
     if (no_rabbitmq())

@@ -112,6 +112,45 @@ TEST_CASE("A changed prefetch and other queues take effect while messages are he
     CHECK(one.quiet(200ms));
 }
 
+TEST_CASE("A prefetch that changes again and again while messages flow breaks no connection, and "
+          "each message comes once") {
+    if (no_rabbitmq())
+        return;
+    constexpr int many = 3'000, changes = 200;
+    peer sender;
+    std::atomic<int> confirmed = 0;
+    std::promise<void> all;
+    for (int i = 0; i < many; ++i)
+        sender.at->publish("often", task_parts(std::to_string(i)), [&](const result<void>&) {
+            if (++confirmed == many)
+                all.set_value();
+        });
+    REQUIRE(all.get_future().wait_for(60s) == std::future_status::ready);
+    peer taker;
+    REQUIRE(taker.wait_up());
+    std::promise<void> done;
+    std::set<std::string> seen;
+    int came = 0;
+    taker.instead = [&, to = taker.at.get()](jobs::delivery got) {
+        seen.insert(id_of(got.parts));
+        to->ack(got.tag);
+        if (++came == many)
+            done.set_value();
+    };
+    for (int i = 0; i < changes; ++i) {
+        taker.consume({"often"}, i % 2 ? 2 : 3);
+        // Its answer follows that of the declaration: a consumer was begun just now.
+        REQUIRE(taker.depth("often"));
+    }
+    REQUIRE(done.get_future().wait_for(60s) == std::future_status::ready);
+    CHECK(seen.size() == many);
+    CHECK(came == many);
+    CHECK(taker.wait_status(true));
+    taker.at.reset();
+    CHECK(taker.downs.all().empty());
+    CHECK(sender.wait_depth("often", 0));
+}
+
 TEST_CASE(
     "What is rejected comes again or is gone, as was asked; what is held at the end comes again") {
     if (no_rabbitmq())

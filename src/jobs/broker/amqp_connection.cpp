@@ -319,11 +319,14 @@ bool connection::take_channel_method(std::uint16_t number, channel_state& c, con
     }
 }
 
+// RabbitMQ lets the queue answer that a consumer began or ended: what was asked later may be answered earlier.
 bool connection::take_reply(channel_state& c, const method& m) {
-    if (c.calls.empty() || c.calls.front().expected != m.number)
+    const auto asked = std::find_if(c.calls.begin(), c.calls.end(),
+                                    [&](const auto& one) { return one.expected == m.number; });
+    if (asked == c.calls.end())
         return false;
-    const auto done = std::move(c.calls.front().done);
-    c.calls.pop_front();
+    const auto done = std::move(asked->done);
+    c.calls.erase(asked);
     reply answer;
     answer.got = m;
     done(answer);

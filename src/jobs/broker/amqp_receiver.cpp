@@ -29,6 +29,8 @@ void receiver::attach(connection& through, declarer& declares) {
     consumers_.clear();
     base_ = first_ - 1;
     others_starting_ = 0;
+    beginning_ = 0;
+    change_due_ = false;
     channel_events& me = *this;
     through_->open_channel(task_channel, me);
     through_->open_channel(control_channel_number, control_);
@@ -68,6 +70,14 @@ void receiver::consume(std::vector<std::string> queues, std::uint32_t prefetch) 
     if (!through_)
         return;
     owner_.on_not_consuming("the queues to consume were changed just now");
+    change_tasks();
+}
+
+// RabbitMQ breaks the channel when a consumer is cancelled before it has told that it began.
+void receiver::change_tasks() {
+    change_due_ = beginning_ > 0;
+    if (change_due_)
+        return;
     stop_tasks();
     restart_tasks();
 }
@@ -115,8 +125,14 @@ void receiver::start_tasks() {
 }
 
 void receiver::start_task(const std::string& queue) {
+    ++beginning_;
     start(kind::task, queue, [this, version = version_](const reply& got) {
-        if (version == version_ && !got.problem)
+        --beginning_;
+        if (got.problem)
+            return;
+        if (beginning_ == 0 && change_due_)
+            return change_tasks();
+        if (version == version_)
             started(tasks_starting_);
     });
 }

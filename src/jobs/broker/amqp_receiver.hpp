@@ -88,6 +88,7 @@ private:
     void take_task(const consumer& from, content got);
     void take_other(kind what, content got);
     void hand_over(delivery received);
+    void change_tasks();
     void restart_tasks();
     void start_tasks();
     void stop_tasks();
@@ -115,6 +116,8 @@ private:
     std::vector<consumer> consumers_; // a consumer's tag is its index
     std::uint64_t version_ = 0;       // of what is to be consumed; and of the connection
     std::size_t tasks_starting_ = 0, others_starting_ = 0;
+    std::size_t beginning_ = 0; // consumers of tasks that RabbitMQ has not told to have begun
+    bool change_due_ = false;   // when all of them have begun
     bool delivering_ = false;
     bool ended_ = false;
     std::deque<delivery> early_;

@@ -72,8 +72,8 @@ result<void> set_expiry(enqueue_options& asked, const call_arguments& given, utc
 
 int print_result(const job_record& done) {
     if (done.state != job_state::completed)
-        return fail({errc::internal,
-                     fmt::format("job {} {}: {}", done.id, name_of(done.state), done.error)});
+        return fail({errc::internal, fmt::format("job {} {}{}{}", done.id, name_of(done.state),
+                                                 done.error.empty() ? "" : ": ", done.error)});
     fmt::print("{}\n", to_json(done.result));
     return 0;
 }

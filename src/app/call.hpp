@@ -24,8 +24,8 @@ struct call_arguments {
 
 inline constexpr double call_seconds_max = 10 * 366 * 86'400.0; // of countdown and expires
 
-// What enqueue() is asked for; `now` is the moment from which seconds count. errc::invalid with a sentence that names the
-// option.
+// What enqueue() is asked for; `now` is the moment from which seconds count. errc::invalid with a sentence that names
+// the option.
 result<enqueue_options> enqueue_options_of(const call_arguments& given, utc_time now);
 
 } // namespace carillon::app

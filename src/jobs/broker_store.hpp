@@ -119,7 +119,8 @@ public:
         std::function<void(wire::celery::message_parts)> control;
         event_sender* events = nullptr; // null: nobody
     };
-    // Without `control` the store follows revocations by itself. Once it returns the ones before are not called any more.
+    // Without `control` the store follows revocations by itself. Once it returns the ones before are not called any
+    // more.
     void set_ears(node_ears ears);
     broker& through() noexcept { return *broker_; }
 

@@ -1,5 +1,5 @@
-// What follows from the end of a job: the calls that it makes, the later steps that it takes with it, its part of a chord.
-// The same for every store; nothing here stores or sends.
+// What follows from the end of a job: the calls that it makes, the later steps that it takes with it, its part of a
+// chord. The same for every store; nothing here stores or sends.
 #pragma once
 
 #include <functional>

@@ -2,13 +2,15 @@
 // Celery's Redis transport. docs/protocols/celery-redis.md.
 //
 // What this adds to the contract of broker.hpp:
-//   a publish whose answer was lost is sent again, and the server knows whether it has it: nothing is doubled. A publish
+//   a publish whose answer was lost is sent again, and the server knows whether it has it: nothing is doubled. A
+// publish
 //     that is told errc::unavailable while the connection was lost may have arrived all the same;
 //   after an outage what this process held is delivered to it again with new tags, marked as redelivered, unless ack()
 //     was called with the void tag meanwhile: then it is acknowledged. Other workers do not get it, as long as this one
 //     is back within its lease (15 s) and the visibility timeout;
 //   the messages of a process that is silent for longer than the lease go to others, also those that it touched;
-//   publish_at() and delay() keep a message in a sorted set; any Carillon process with this broker moves it to its queue;
+//   publish_at() and delay() keep a message in a sorted set; any Carillon process with this broker moves it to its
+// queue;
 //   the prefetch is one for all queues together;
 //   emit() to `reply.…` exchanges reaches the queues that are bound, to the default exchange the queue of that name, to
 //     any other exchange all who subscribe to its channel;

@@ -43,9 +43,10 @@ public:
     // Nothing where the id is unknown, as Celery's PENDING.
     virtual void get(std::string id,
                      std::function<void(const result<std::optional<record>>&)> told) = 0;
-    // Calls `heard` for the stored record, if there is one, and for each that follows, until forget(). To be called before
-    // the task is sent; `ready` is called when nothing can be missed any more, or with why not: then nothing is watched.
-    // The same record may be heard twice, after an outage; of states that follow each other quickly, the last is heard.
+    // Calls `heard` for the stored record, if there is one, and for each that follows, until forget(). To be called
+    // before the task is sent; `ready` is called when nothing can be missed any more, or with why not: then nothing is
+    // watched. The same record may be heard twice, after an outage; of states that follow each other quickly, the last
+    // is heard.
     virtual void watch(std::string id, std::function<void(const record&)> heard, told ready) = 0;
     virtual void forget(std::string id) = 0;
     // What the reply queue is called, for the messages that this process sends; empty where none is needed.
@@ -54,10 +55,10 @@ public:
     // Where the replies of an rpc store arrive at its broker: what on_reply() heard. Nothing elsewhere.
     virtual void rpc_received(wire::celery::message_parts reply) { static_cast<void>(reply); }
 
-    // Chords (Redis only; elsewhere errc::unavailable): stores the count of members; adds one member's outcome and gives
-    // the members in order when it was the last one, once for all who ask. The keys stay until forget_chord(), which is
-    // to be called when the body was sent: the member that completed the chord is told so again when it runs again,
-    // since its worker may have died in between. A member that comes twice counts once, with its first outcome.
+    // Chords (Redis only; elsewhere errc::unavailable): stores the count of members; adds one member's outcome and
+    // gives the members in order when it was the last one, once for all who ask. The keys stay until forget_chord(),
+    // which is to be called when the body was sent: the member that completed the chord is told so again when it runs
+    // again, since its worker may have died in between. A member that comes twice counts once, with its first outcome.
     virtual void put_chord_size(wire::celery::chord_size size, told done) = 0;
     virtual void add_chord_part(
         wire::celery::chord_part part,
@@ -74,8 +75,8 @@ public:
     virtual const std::string& name() const noexcept = 0; // without secrets
 };
 
-// `through` carries rpc replies; it may be null for other URLs. It and its thread outlive the store. For rpc, whoever owns
-// the broker passes on_reply() messages to rpc_received().
+// `through` carries rpc replies; it may be null for other URLs. It and its thread outlive the store. For rpc, whoever
+// owns the broker passes on_reply() messages to rpc_received().
 result<std::unique_ptr<result_store>> open_results(const result_options& options, broker* through,
                                                    logger& log, metrics& counted);
 

@@ -82,7 +82,9 @@ cr::job_handler trace_into(std::filesystem::path path) {
 }
 
 cr::value fail(cr::job_context&, const cr::job_arguments& given) {
-    throw cr::error(cr::errc::bad_request, std::string(given.get(0, "text").to_text()));
+    const bool passing = given.get(1, "passing") == cr::value(true);
+    throw cr::error(passing ? cr::errc::unavailable : cr::errc::bad_request,
+                    std::string(given.get(0, "text").to_text()));
 }
 
 cr::value retry(cr::job_context& context, const cr::job_arguments& given) {
@@ -107,10 +109,14 @@ cr::value progress(cr::job_context& context, const cr::job_arguments& given) {
 void register_jobs(cr::job_registry& registry, const std::filesystem::path& folder) {
     cr::job_options patient;
     patient.attempts_max = retries_max + 1;
+    cr::job_options exact; // tests measure its delays
+    exact.retry_jitter = false;
+    cr::job_options told;
+    told.track_started = true;
     registry.add("bench.noop", noop)
         .add("bench.add", add)
-        .add("bench.sleep", sleep)
-        .add("bench.fail", fail)
+        .add("bench.sleep", sleep, told)
+        .add("bench.fail", fail, exact)
         .add("bench.retry", retry, patient)
         .add("bench.progress", progress)
         .add("bench.trace", trace_into(folder / "bench-trace.log"));

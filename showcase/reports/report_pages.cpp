@@ -221,7 +221,8 @@ cr::response report_pages::result(cr::request& asked, std::string_view extension
 // A running job leaves within moments: the answer waits for it, so that it tells the state that holds.
 cr::response report_pages::cancel(cr::request& asked) {
     const auto job = store_.get(asked.kwarg("job_id"));
-    const auto stopped = shared_.jobs->cancel(job.job_id);
+    // The row is asked first: a broker may know nothing of a job that has ended.
+    const auto stopped = job.is_finished() ? false : shared_.jobs->cancel(job.job_id);
     if (!stopped)
         throw cr::error(stopped.error());
     if (!*stopped)
@@ -232,6 +233,8 @@ cr::response report_pages::cancel(cr::request& asked) {
 }
 
 void report_pages::adopt_orphans() {
+    if (shared_.config.broker != "embedded:")
+        return; // a broker cannot be asked for what waits in it: nothing is known to be lost
     for (const auto& row : store_.unfinished()) {
         const auto job = shared_.jobs->get(row.job_id);
         if (!job || *job)

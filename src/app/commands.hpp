@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "app/call.hpp"
 #include "app/options.hpp"
 #include <carillon/app/app.hpp>
 
@@ -21,9 +22,7 @@ int serve(application& site, const settings& config);
 int work(application& site, const settings& config, worker_arguments arguments);
 int migrate(application& site, const settings& config);
 int group_send(const settings& config, const std::string& group, const std::string& json);
-// `wait`: prints the result once the job has ended, instead of its id.
-int call(application& site, const settings& config, const std::string& task,
-         const std::string& json, bool wait);
+int call(application& site, const settings& config, const call_arguments& given);
 int inspect(application& site, const settings& config, const std::string& what);
 int check(application& site, const loaded_settings& loaded);
 

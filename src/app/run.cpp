@@ -16,8 +16,9 @@ namespace {
 struct command_line {
     std::string config_file;
     std::map<std::string, std::vector<std::string>> given; // by option name; empty where not given
-    bool demo = false, bench = false, wait = false;
+    bool demo = false, bench = false;
     app::worker_arguments worker;
+    app::call_arguments call;
     std::string queues, channels, first, second;
 };
 
@@ -68,12 +69,29 @@ void add_worker(CLI::App& program, command_line& said) {
         ->expected(1);
 }
 
-void add_job_commands(CLI::App& program, command_line& said) {
-    auto* call = add_command(program, said, "call", "enqueues a task and prints its id");
-    call->add_option("TASK", said.first, "registered name")->required();
-    call->add_option("JSON-ARGS", said.second, "an array (positional) or an object (named)");
-    call->add_flag("--bench", said.bench, "knows the jobs that measurements need");
-    call->add_flag("--wait", said.wait, "waits for the end and prints the result");
+void add_call(CLI::App& program, command_line& said) {
+    auto* command = add_command(program, said, "call", "enqueues a task and prints its id");
+    auto& call = said.call;
+    command->add_option("TASK", call.task, "registered name")->required();
+    command->add_option("JSON-ARGS", call.json, "an array (positional) or an object (named)");
+    command->add_flag("--wait", call.wait, "waits for the end and prints the result");
+    command->add_option("--queue", call.queue, "where it waits [that of the task]");
+    command->add_option("--countdown", call.countdown, "starts after so many seconds")
+        ->type_name("SECONDS");
+    command->add_option("--eta", call.eta, "starts at this moment")->type_name("ISO-8601");
+    command
+        ->add_option("--expires", call.expires, "does not start after so many seconds, or a moment")
+        ->type_name("SECONDS|ISO-8601");
+    command
+        ->add_option("--priority", call.priority,
+                     "the larger goes first; with a broker on Redis the smaller [0]")
+        ->check(CLI::Range(0, 9));
+    command->add_flag("--ignore-result", call.ignore_result,
+                      "with a broker: the result is not stored");
+    command->add_flag("--bench", said.bench, "knows the jobs that measurements need");
+}
+
+void add_inspect(CLI::App& program, command_line& said) {
     auto* inspect = add_command(program, said, "inspect", "asks the running workers");
     inspect->add_option("WHAT", said.first, "ping, active, registered, stats or queues")
         ->required()
@@ -114,7 +132,7 @@ int dispatch(application& site, const CLI::App& program, command_line& said) {
     if (command == "group-send")
         return app::group_send(config, said.first, said.second);
     if (command == "call")
-        return app::call(site, config, said.first, said.second, said.wait);
+        return app::call(site, config, said.call);
     if (command == "inspect")
         return app::inspect(site, config, said.first);
     return app::check(site, *loaded);
@@ -134,7 +152,8 @@ int run(application& site, int argc, const char* const* argv) {
                              "sends one event to a group through the channel layer");
     send->add_option("GROUP", said.first)->required();
     send->add_option("JSON", said.second, "the event, an object with a type")->required();
-    add_job_commands(program, said);
+    add_call(program, said);
+    add_inspect(program, said);
     add_command(program, said, "check", "validates the configuration and says what is wrong");
     try {
         program.parse(argc, argv);

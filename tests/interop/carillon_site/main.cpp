@@ -5,6 +5,7 @@
 #include "interop/carillon_site/control.hpp"
 #include "interop/carillon_site/jobs.hpp"
 #include "interop/carillon_site/probes.hpp"
+#include "interop/carillon_site/vector_jobs.hpp"
 
 namespace cr = carillon;
 
@@ -16,6 +17,10 @@ public:
     std::string version() const override { return "1.0"; }
     std::string description() const override {
         return "The counterpart of a Django site, for tests on one channel layer.";
+    }
+
+    void register_jobs(cr::job_registry& registry, cr::services&) override {
+        interop::register_vector_jobs(registry);
     }
 
     cr::background_routes background(cr::services&) override { return interop::job_routes(); }

@@ -88,4 +88,8 @@ void register_jobs(cr::job_registry& registry) {
         .add("bench.progress", progress);
 }
 
+void register_schedules(cr::timetable& beat) {
+    beat.every("bench noop", std::chrono::seconds(1), "bench.noop");
+}
+
 } // namespace showcase::bench

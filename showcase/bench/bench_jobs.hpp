@@ -2,6 +2,7 @@
 #pragma once
 
 #include <carillon/jobs/registry.hpp>
+#include <carillon/jobs/schedule.hpp>
 
 namespace showcase::bench {
 
@@ -13,5 +14,8 @@ namespace showcase::bench {
 // bench.progress(steps)   tells its progress after each of up to 1,000 steps of 0.1 s; the steps
 // Arguments are positional or named; one of a wrong kind fails the job as invalid.
 void register_jobs(carillon::job_registry& registry);
+
+// bench.noop every second.
+void register_schedules(carillon::timetable& beat);
 
 } // namespace showcase::bench

@@ -1,11 +1,13 @@
 #include <carillon/app/app.hpp>
 
+#include <cmath>
 #include <cstdlib>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "app/commands.hpp"
+#include "app/option_kinds.hpp"
 #include "app/options.hpp"
 
 namespace carillon {
@@ -16,9 +18,10 @@ namespace {
 struct command_line {
     std::string config_file;
     std::map<std::string, std::vector<std::string>> given; // by option name; empty where not given
-    bool demo = false, bench = false, wait = false;
+    bool demo = false, bench = false, beat = false;
     app::worker_arguments worker;
-    std::string queues, channels, first, second;
+    app::call_arguments call;
+    std::string queues, channels, first, second, eta, expires;
 };
 
 CLI::App* add_command(CLI::App& program, command_line& said, const std::string& name,
@@ -41,12 +44,22 @@ CLI::App* add_command(CLI::App& program, command_line& said, const std::string& 
     return command;
 }
 
+void add_beat_flag(CLI::App& command, command_line& said) {
+    command.add_flag("-B,--beat", said.beat, "sends the jobs of schedules, as the command beat");
+}
+
+void add_log_level(CLI::App& command, command_line& said) {
+    command.add_option("--loglevel", said.given["log-level"], "the same as --log-level")
+        ->expected(1);
+}
+
 void add_serve(CLI::App& program, command_line& said) {
     auto* command =
         add_command(program, said, "serve", "HTTP and WebSocket server, with workers inside");
     command->add_flag("--demo", said.demo, "a demonstration: loopback only, nobody has to sign in");
     command->add_flag("--bench", said.bench,
                       "adds the open routes and the jobs that measurements need");
+    add_beat_flag(*command, said);
 }
 
 void add_worker(CLI::App& program, command_line& said) {
@@ -64,16 +77,43 @@ void add_worker(CLI::App& program, command_line& said) {
     command->add_flag("-E,--task-events", said.worker.task_events,
                       "tells monitors of each job from the start; with a broker");
     command->add_flag("--bench", said.bench, "adds the jobs that measurements need");
-    command->add_option("--loglevel", said.given["log-level"], "the same as --log-level")
-        ->expected(1);
+    add_beat_flag(*command, said);
+    add_log_level(*command, said);
+}
+
+void add_beat(CLI::App& program, command_line& said) {
+    auto* command = add_command(program, said, "beat",
+                                "sends the jobs of schedules; several may run, each moment is "
+                                "served once");
+    command->add_flag("--bench", said.bench, "adds a job every second, for measurements");
+    add_log_level(*command, said);
+}
+
+void add_call(CLI::App& program, command_line& said) {
+    auto* call = add_command(program, said, "call", "enqueues a task and prints its id");
+    auto& options = said.call.options;
+    call->add_option("TASK", said.call.task, "registered name")->required();
+    call->add_option("JSON-ARGS", said.call.json, "an array (positional) or an object (named)");
+    call->add_option("-Q,--queue", options.queue, "the queue [that of the task, else celery]");
+    auto* countdown = call->add_option_function<double>(
+        "--countdown",
+        [&options](double seconds) {
+            options.countdown = std::chrono::milliseconds(std::llround(seconds * 1'000));
+        },
+        "not before this many seconds have passed");
+    countdown->check(CLI::Range(0.0, 10.0 * 366 * app::seconds_of_a_day));
+    call->add_option("--eta", said.eta, "not before this moment, ISO 8601; without offset UTC")
+        ->excludes(countdown);
+    call->add_option("--expires", said.expires,
+                     "not after this moment, ISO 8601, or this many seconds from now");
+    call->add_option("--priority", options.priority, "0 to 9 [0]")->check(CLI::Range(0, 9));
+    call->add_flag("--bench", said.bench, "knows the jobs that measurements need");
+    call->add_flag("--wait", said.call.wait, "waits for the end and prints the result");
 }
 
 void add_job_commands(CLI::App& program, command_line& said) {
-    auto* call = add_command(program, said, "call", "enqueues a task and prints its id");
-    call->add_option("TASK", said.first, "registered name")->required();
-    call->add_option("JSON-ARGS", said.second, "an array (positional) or an object (named)");
-    call->add_flag("--bench", said.bench, "knows the jobs that measurements need");
-    call->add_flag("--wait", said.wait, "waits for the end and prints the result");
+    add_beat(program, said);
+    add_call(program, said);
     auto* inspect = add_command(program, said, "inspect", "asks the running workers");
     inspect->add_option("WHAT", said.first, "ping, active, registered, stats or queues")
         ->required()
@@ -89,6 +129,29 @@ std::vector<std::string> names_in(const std::string& text) {
     return names;
 }
 
+// What --eta and --expires say.
+result<void> read_times(command_line& said) {
+    auto& options = said.call.options;
+    if (!said.eta.empty()) {
+        options.eta = from_iso8601(said.eta);
+        if (!options.eta)
+            return failure{
+                errc::invalid,
+                fmt::format("--eta: '{}' is not a time such as 2026-02-03T14:30:00Z", said.eta)};
+    }
+    if (said.expires.empty())
+        return {};
+    std::uint32_t seconds = 0;
+    options.expires = CLI::detail::lexical_cast(said.expires, seconds)
+                          ? utc_now() + std::chrono::seconds(seconds)
+                          : from_iso8601(said.expires);
+    if (!options.expires)
+        return failure{errc::invalid, fmt::format("--expires: '{}' is neither a number of seconds "
+                                                  "nor a time such as 2026-02-03T14:30:00Z",
+                                                  said.expires)};
+    return {};
+}
+
 int dispatch(application& site, const CLI::App& program, command_line& said) {
     const std::string command = program.get_subcommands().front()->get_name();
     app::flag_values flags;
@@ -102,6 +165,7 @@ int dispatch(application& site, const CLI::App& program, command_line& said) {
     auto& config = loaded->values;
     config.demo = said.demo;
     config.bench = said.bench;
+    config.beat = said.beat;
     if (command == "serve")
         return app::serve(site, config);
     if (command == "worker") {
@@ -113,8 +177,13 @@ int dispatch(application& site, const CLI::App& program, command_line& said) {
         return app::migrate(site, config);
     if (command == "group-send")
         return app::group_send(config, said.first, said.second);
-    if (command == "call")
-        return app::call(site, config, said.first, said.second, said.wait);
+    if (command == "beat")
+        return app::beat(site, config);
+    if (command == "call") {
+        if (auto read = read_times(said); !read)
+            return app::fail(read.error());
+        return app::call(site, config, std::move(said.call));
+    }
     if (command == "inspect")
         return app::inspect(site, config, said.first);
     return app::check(site, *loaded);

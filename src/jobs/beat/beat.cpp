@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::size_t name_bytes_max = 200;
 
-result<void> check(const schedule_entry& e) {
+} // namespace
+
+result<void> check_entry(const schedule_entry& e) {
     const auto wrong = [&](std::string_view what) {
         return failure{errc::invalid,
                        fmt::format("schedule entry \"{}\": {}", e.name.substr(0, 50), what)};
@@ -30,6 +32,8 @@ result<void> check(const schedule_entry& e) {
         return wrong("expires_after is negative");
     return {};
 }
+
+namespace {
 
 // Seconds between the clocks of beats are no reason to warn.
 constexpr std::chrono::minutes clock_tolerance{1};
@@ -56,7 +60,7 @@ result<std::unique_ptr<beat>> beat::make(std::vector<schedule_entry> entries,
                                          logger& log, metrics& counted) {
     std::set<std::string_view> names;
     for (const auto& e : entries) {
-        if (auto good = check(e); !good)
+        if (auto good = check_entry(e); !good)
             return good.error();
         if (!names.insert(e.name).second)
             return failure{errc::invalid,

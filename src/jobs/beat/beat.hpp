@@ -28,6 +28,10 @@ struct beat_options {
 using enqueue_function =
     std::function<result<std::string>(const schedule_entry& entry, enqueue_options options)>;
 
+// errc::invalid for an entry without task, with a name that is empty, too long or not printable, or with options that
+// belong to one job alone.
+result<void> check_entry(const schedule_entry& entry);
+
 // Into that queue, which outlives the function.
 enqueue_function enqueue_into(job_queue& queue);
 
@@ -37,8 +41,7 @@ enqueue_function enqueue_into(job_queue& queue);
 // id: the embedded queue refuses what it has already, a broker does not.
 class beat {
 public:
-    // errc::invalid for an entry without task, with a name that is empty, too long, not printable or given twice, or
-    // with options that belong to one job alone.
+    // errc::invalid as check_entry(), and for a name that is given twice.
     static result<std::unique_ptr<beat>> make(std::vector<schedule_entry> entries,
                                               std::unique_ptr<slot_store> slots,
                                               enqueue_function enqueue, beat_options options,

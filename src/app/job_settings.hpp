@@ -35,8 +35,8 @@ std::string shown_beat_store(const settings& config);
 // Redis does not have to be there yet. errc::unavailable for a file that cannot be opened.
 result<std::unique_ptr<jobs::slot_store>> open_beat_store(const settings& config);
 
-// The broker of the settings for somebody who asks its workers; waits until it is there. `log` and `counters` outlive it.
-// errc::unavailable.
+// The broker of the settings for somebody who asks its workers; waits until it is there. `log` and `counters` outlive
+// it. errc::unavailable.
 result<std::unique_ptr<jobs::control_console>>
 open_console(const settings& config, logger& log, metrics& counters,
              std::chrono::milliseconds connect_patience);

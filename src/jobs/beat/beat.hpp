@@ -18,7 +18,8 @@
 namespace carillon::jobs {
 
 struct beat_options {
-    // How long a moment is this beat's before another one may serve it. Every third of it abandoned ones are looked for.
+    // How long a moment is this beat's before another one may serve it. Every third of it abandoned ones are looked
+    // for.
     std::chrono::milliseconds lease{30'000};
     std::chrono::milliseconds retry{1'000};     // after a failure
     std::chrono::milliseconds sleep_max{5'000}; // so that a clock that was set is noticed

@@ -31,6 +31,11 @@ public:
             showcase::bench::register_jobs(registry, shared.config.data_dir);
     }
 
+    void register_schedules(cr::timetable& beat, cr::services& shared) override {
+        if (shared.config.bench)
+            showcase::bench::register_schedules(beat);
+    }
+
     cr::routes urls(cr::services& shared) override {
         auto table = showcase::reports::urls(shared, *reports_);
         append(table, cr::asset_routes(showcase::assets(), shared.config.demo));

@@ -122,4 +122,8 @@ void register_jobs(cr::job_registry& registry, const std::filesystem::path& fold
         .add("bench.trace", trace_into(folder / "bench-trace.log"));
 }
 
+void register_schedules(cr::timetable& beat) {
+    beat.every("bench noop", std::chrono::seconds(1), "bench.noop");
+}
+
 } // namespace showcase::bench

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include <carillon/jobs/registry.hpp>
+#include <carillon/jobs/schedule.hpp>
 
 namespace showcase::bench {
 
@@ -19,5 +20,8 @@ namespace showcase::bench {
 //                         <folder>/bench-trace.log, by the steady clock: a record of runs that outlives a kill -9
 // Arguments are positional or named; one of a wrong kind fails the job as invalid.
 void register_jobs(carillon::job_registry& registry, const std::filesystem::path& folder);
+
+// bench.noop every second.
+void register_schedules(carillon::timetable& beat);
 
 } // namespace showcase::bench

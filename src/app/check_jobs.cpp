@@ -52,9 +52,23 @@ result<void> ask_results(const settings& config) {
     return {};
 }
 
-} // namespace
+result<void> ask_beat_store(const settings& config) {
+    auto opened = open_beat_store(config);
+    if (!opened)
+        return opened.error();
+    const auto told = (*opened)->abandoned();
+    return told ? result<void>() : told.error();
+}
 
-std::vector<finding> examine_jobs(const settings& config) {
+// Of a place that is neither the broker nor that of the results: those are examined anyway.
+void examine_beat_store(const settings& config, std::vector<finding>& found) {
+    if (is_redis_url(config.beat_store) && config.beat_store != config.broker &&
+        config.beat_store != config.result_backend)
+        found.push_back(judged("beats " + shown_beat_store(config), ask_beat_store(config),
+                               "is it running, and is the address in beat-store right?"));
+}
+
+std::vector<finding> examine_queue(const settings& config) {
     if (!jobs_on_broker(config)) {
         const auto outcome = ask_embedded(config);
         if (outcome)
@@ -70,6 +84,14 @@ std::vector<finding> examine_jobs(const settings& config) {
     else
         found.push_back(judged("results " + results, ask_results(config),
                                "is it running, and is the address in result-backend right?"));
+    return found;
+}
+
+} // namespace
+
+std::vector<finding> examine_jobs(const settings& config) {
+    auto found = examine_queue(config);
+    examine_beat_store(config, found);
     return found;
 }
 

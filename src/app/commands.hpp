@@ -23,6 +23,7 @@ int work(application& site, const settings& config, worker_arguments arguments);
 int migrate(application& site, const settings& config);
 int group_send(const settings& config, const std::string& group, const std::string& json);
 int call(application& site, const settings& config, const call_arguments& given);
+int beat(application& site, const settings& config);
 int inspect(application& site, const settings& config, const std::string& what);
 int check(application& site, const loaded_settings& loaded);
 

@@ -1,5 +1,7 @@
 #include "app/job_settings.hpp"
 
+#include <algorithm>
+
 #include "jobs/broker/amqp_address.hpp"
 #include "jobs/broker/redis_broker.hpp"
 #include "jobs/open_store.hpp"
@@ -24,6 +26,14 @@ std::string shown_url(const std::string& url) {
 
 } // namespace
 
+bool is_redis_url(std::string_view url) noexcept {
+    const auto scheme = url.substr(0, url.find("://"));
+    constexpr std::string_view known[] = {"redis",          "rediss",          "unix",
+                                          "redis+sentinel", "rediss+sentinel", "redis+pubsub",
+                                          "rediss+pubsub",  "unix+pubsub"};
+    return scheme.size() < url.size() && std::ranges::find(known, scheme) != std::end(known);
+}
+
 bool jobs_on_broker(const settings& config) noexcept { return config.broker != embedded; }
 
 job_queue_options queue_options(const settings& config) {
@@ -42,6 +52,13 @@ std::string usual_result_backend(const settings& config) {
     return jobs::usual_results(config.broker);
 }
 
+std::string usual_beat_store(const settings& config) {
+    for (const auto* url : {&config.broker, &config.result_backend})
+        if (is_redis_url(*url))
+            return *url;
+    return std::string(embedded);
+}
+
 result<void> check_job_settings(const settings& config) {
     const bool results_embedded = config.result_backend == embedded;
     if (jobs_on_broker(config) && results_embedded)
@@ -57,6 +74,14 @@ result<void> check_job_settings(const settings& config) {
 
 std::string shown_broker(const settings& config) { return shown_url(config.broker); }
 std::string shown_results(const settings& config) { return shown_url(config.result_backend); }
+
+std::string shown_beat_store(const settings& config) { return shown_url(config.beat_store); }
+
+result<std::unique_ptr<jobs::slot_store>> open_beat_store(const settings& config) {
+    if (config.beat_store == embedded)
+        return jobs::open_slot_file(config.data_dir / "beat.db");
+    return jobs::open_redis_slots(config.beat_store);
+}
 
 result<std::unique_ptr<jobs::control_console>>
 open_console(const settings& config, logger& log, metrics& counters,

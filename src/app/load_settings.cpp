@@ -6,6 +6,7 @@
 #include <toml++/toml.h>
 
 #include "app/job_settings.hpp"
+#include "app/schedule_settings.hpp"
 #include <carillon/wire/json.hpp>
 
 namespace carillon::app {
@@ -87,6 +88,13 @@ result<void> load_file(const std::string& path, loaded_settings& into) {
     }
     for (const auto& [key, node] : file) {
         const auto where = fmt::format("{}:{}", path, node.source().begin.line);
+        if (key.str() == "schedule") {
+            auto entries = read_schedules(node, path);
+            if (!entries)
+                return entries.error();
+            into.values.schedules = *std::move(entries);
+            continue;
+        }
         const auto* known = find_option(key.str());
         if (!known)
             return failure{errc::invalid, fmt::format("{}: unknown setting '{}'{}", where,
@@ -176,6 +184,8 @@ result<loaded_settings> load_settings(const std::string& config_file, const flag
         return failure{errc::invalid, "tls-cert and tls-key belong together: give both or neither"};
     if (loaded.from["result-backend"] == "default" && jobs_on_broker(loaded.values))
         loaded.values.result_backend = usual_result_backend(loaded.values);
+    if (loaded.from["beat-store"] == "default")
+        loaded.values.beat_store = usual_beat_store(loaded.values);
     if (auto fits = check_job_settings(loaded.values); !fits)
         return failure{errc::invalid,
                        fmt::format("broker ({}) and result-backend ({}): {}", loaded.from["broker"],

@@ -20,11 +20,6 @@ bool has_scheme(std::string_view url, std::initializer_list<std::string_view> sc
     return false;
 }
 
-bool is_redis(std::string_view url) {
-    return has_scheme(url, {"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel",
-                            "redis+pubsub", "rediss+pubsub", "unix+pubsub"});
-}
-
 // The text may be a password that stands in the wrong place: it is not repeated.
 failure no_such_url(std::string_view known) {
     return {errc::invalid, fmt::format("must be one of {}", known)};
@@ -36,7 +31,7 @@ result<void> set_broker(settings& s, const std::vector<std::string>& given) {
         if (has_scheme(url, {"amqp", "amqps", "pyamqp"})) {
             if (auto parsed = jobs::amqp::parse_address(url); !parsed)
                 return parsed.error();
-        } else if (!is_redis(url)) {
+        } else if (!is_redis_url(url)) {
             return no_such_url(broker_urls);
         } else if (auto parsed = jobs::redis::one_server(url); !parsed) {
             return parsed.error();
@@ -48,13 +43,25 @@ result<void> set_broker(settings& s, const std::vector<std::string>& given) {
 
 result<void> set_results(settings& s, const std::vector<std::string>& given) {
     const auto& url = given.back();
-    if (is_redis(url)) {
+    if (is_redis_url(url)) {
         if (auto parsed = jobs::redis::one_server(url); !parsed)
             return parsed.error();
     } else if (url != "embedded:" && url != "none:" && url != "rpc://" && url != "rpc:") {
         return no_such_url(result_urls);
     }
     s.result_backend = url;
+    return {};
+}
+
+result<void> set_beat_store(settings& s, const std::vector<std::string>& given) {
+    const auto& url = given.back();
+    if (is_redis_url(url)) {
+        if (auto parsed = jobs::redis::one_server(url); !parsed)
+            return parsed.error();
+    } else if (url != "embedded:") {
+        return no_such_url("embedded:, redis://HOST:PORT/DB and its kin");
+    }
+    s.beat_store = url;
     return {};
 }
 
@@ -82,6 +89,13 @@ void add_job_options(std::vector<option>& all) {
         "Celery's; all peers must agree",
         [](settings& s) -> std::chrono::seconds& { return s.visibility_timeout; }, 10,
         30 * seconds_of_a_day));
+    option beats{"beat-store", "embedded:|URL",
+                 "where beats agree on who sends what: embedded:, a file of the data folder, or "
+                 "redis://HOST:PORT/DB and its kin; default: Redis where the broker or the "
+                 "results are there"};
+    beats.set = set_beat_store;
+    beats.get = shown_beat_store;
+    all.push_back(std::move(beats));
 }
 
 } // namespace carillon::app

@@ -151,6 +151,26 @@ TEST_CASE("a broker brings its usual result backend along, and what does not fit
                {"broker (default)", ".toml:1", "leave result-backend out, or choose a broker"}));
 }
 
+TEST_CASE("beats agree in Redis where the broker or the results are there, unless told otherwise") {
+    const auto store = [](std::string_view toml) {
+        const auto loaded = load(toml);
+        return loaded ? loaded->values.beat_store : loaded.error().message;
+    };
+    CHECK(store("") == "embedded:");
+    CHECK(store("broker = 'amqp://h'") == "embedded:");
+    CHECK(store("broker = 'redis://:pw@h/2'") == "redis://:pw@h/2");
+    CHECK(store("broker = 'amqp://h'\nresult-backend = 'redis://r'") == "redis://r");
+    CHECK(store("broker = 'redis://h'\nbeat-store = 'embedded:'") == "embedded:");
+    CHECK(store("broker = 'amqp://h'\nbeat-store = 'redis://b'") == "redis://b");
+    CHECK(says(store("beat-store = 'amqp://u:hunter2@h'"), {".toml:1", "embedded:, redis://"}));
+    const auto loaded = load("beat-store = 'redis://:hunter2@b/1'\n"
+                             "[schedule.x]\ntask = 't'\nevery = 1\n");
+    REQUIRE(loaded);
+    CHECK(find_option("beat-store")->get(loaded->values) == "redis://b:6379/1");
+    REQUIRE(loaded->values.schedules.size() == 1);
+    CHECK(says(complaint("[schedule.x]\ntask = 't'\n"), {".toml:1", "schedule.x"}));
+}
+
 TEST_CASE("the secrets of a broker are neither shown nor repeated by what is wrong with it") {
     const auto loaded = load("broker = 'amqp://app:hunter2@h1/jobs'\n"
                              "result-backend = 'rediss://app:hunter2@h2/3'\n");

@@ -16,7 +16,7 @@ namespace {
 struct command_line {
     std::string config_file;
     std::map<std::string, std::vector<std::string>> given; // by option name; empty where not given
-    bool demo = false, bench = false;
+    bool demo = false, bench = false, beat = false;
     app::worker_arguments worker;
     app::call_arguments call;
     std::string queues, channels, first, second;
@@ -42,12 +42,22 @@ CLI::App* add_command(CLI::App& program, command_line& said, const std::string& 
     return command;
 }
 
+void add_beat_flag(CLI::App& command, command_line& said) {
+    command.add_flag("-B,--beat", said.beat, "sends the jobs of schedules, as the command beat");
+}
+
+void add_log_level(CLI::App& command, command_line& said) {
+    command.add_option("--loglevel", said.given["log-level"], "the same as --log-level")
+        ->expected(1);
+}
+
 void add_serve(CLI::App& program, command_line& said) {
     auto* command =
         add_command(program, said, "serve", "HTTP and WebSocket server, with workers inside");
     command->add_flag("--demo", said.demo, "a demonstration: loopback only, nobody has to sign in");
     command->add_flag("--bench", said.bench,
                       "adds the open routes and the jobs that measurements need");
+    add_beat_flag(*command, said);
 }
 
 void add_worker(CLI::App& program, command_line& said) {
@@ -65,8 +75,16 @@ void add_worker(CLI::App& program, command_line& said) {
     command->add_flag("-E,--task-events", said.worker.task_events,
                       "tells monitors of each job from the start; with a broker");
     command->add_flag("--bench", said.bench, "adds the jobs that measurements need");
-    command->add_option("--loglevel", said.given["log-level"], "the same as --log-level")
-        ->expected(1);
+    add_beat_flag(*command, said);
+    add_log_level(*command, said);
+}
+
+void add_beat(CLI::App& program, command_line& said) {
+    auto* command = add_command(program, said, "beat",
+                                "sends the jobs of schedules; several may run, each moment is "
+                                "served once");
+    command->add_flag("--bench", said.bench, "adds a job every second, for measurements");
+    add_log_level(*command, said);
 }
 
 void add_call(CLI::App& program, command_line& said) {
@@ -91,7 +109,9 @@ void add_call(CLI::App& program, command_line& said) {
     command->add_flag("--bench", said.bench, "knows the jobs that measurements need");
 }
 
-void add_inspect(CLI::App& program, command_line& said) {
+void add_job_commands(CLI::App& program, command_line& said) {
+    add_beat(program, said);
+    add_call(program, said);
     auto* inspect = add_command(program, said, "inspect", "asks the running workers");
     inspect->add_option("WHAT", said.first, "ping, active, registered, stats or queues")
         ->required()
@@ -120,6 +140,7 @@ int dispatch(application& site, const CLI::App& program, command_line& said) {
     auto& config = loaded->values;
     config.demo = said.demo;
     config.bench = said.bench;
+    config.beat = said.beat;
     if (command == "serve")
         return app::serve(site, config);
     if (command == "worker") {
@@ -131,6 +152,8 @@ int dispatch(application& site, const CLI::App& program, command_line& said) {
         return app::migrate(site, config);
     if (command == "group-send")
         return app::group_send(config, said.first, said.second);
+    if (command == "beat")
+        return app::beat(site, config);
     if (command == "call")
         return app::call(site, config, said.call);
     if (command == "inspect")

@@ -1,3 +1,4 @@
+#include "app/beat.hpp"
 #include "app/commands.hpp"
 
 #include <cstdio>
@@ -75,6 +76,7 @@ struct running_server {
     std::optional<web::site> site;
     std::unique_ptr<net::server> server;
     std::unique_ptr<relay_server> relay;
+    std::unique_ptr<jobs::beat> beat;
     std::unique_ptr<worker_pool> workers;
     std::unique_ptr<jobs::worker_node> node; // goes before the workers
     background_routes background;            // outlives the workers
@@ -128,6 +130,12 @@ result<void> running_server::start(application& app, const settings& config, log
     start_shards(*std::move(listeners), config);
     if (auto opened = open_layer(config, log); !opened)
         return opened;
+    if (config.beat) {
+        auto beating = start_beat(app, *parts);
+        if (!beating)
+            return beating.error();
+        beat = *std::move(beating);
+    }
     return config.workers > 0 ? start_workers(app, config) : result<void>();
 }
 
@@ -183,6 +191,7 @@ void running_server::start_shards(std::vector<net::listener> listeners, const se
 }
 
 bool running_server::stop_workers(const settings& config, logger& log) {
+    beat.reset();
     // Both at once: they share the grace.
     auto handlers = std::async(std::launch::async, [this, until = now() + config.shutdown_grace] {
         return !consumers || consumers->stop(until);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "app/beat.hpp"
 #include "app/commands.hpp"
 #include "app/job_settings.hpp"
 #include "app/layer_settings.hpp"
@@ -56,6 +57,7 @@ private:
                                  services& shared);
 
     std::string name_ = "background";
+    std::unique_ptr<jobs::beat> beat_;
     std::unique_ptr<worker_pool> pool_;
     std::unique_ptr<jobs::worker_node> node_; // goes before the pool
     background_routes routes_;                // outlives the workers
@@ -81,6 +83,12 @@ result<void> crew::start(application& site, const worker_arguments& arguments, r
     if (!arguments.channels.empty())
         if (auto started = start_consumers(site, arguments, parts.shared()); !started)
             return started;
+    if (parts.shared().config.beat) {
+        auto beating = start_beat(site, parts);
+        if (!beating)
+            return beating.error();
+        beat_ = *std::move(beating);
+    }
     if (arguments.queues.empty())
         return {};
     worker_options options;
@@ -97,6 +105,7 @@ result<void> crew::start(application& site, const worker_arguments& arguments, r
 }
 
 crew::stopped crew::stop(std::chrono::seconds grace, logger& log) {
+    beat_.reset();
     // Both at once: they share the grace.
     auto handlers = std::async(std::launch::async, [this, until = now() + grace] {
         return !consumers_ || consumers_->stop(until);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <carillon/base/error.hpp>
 #include <carillon/jobs/schedule.hpp>
 
 #include "wire/celery/schedule.hpp"
@@ -93,5 +94,46 @@ std::optional<utc_time> job_schedule::last(utc_time after, utc_time until) const
 }
 
 const std::string& job_schedule::text() const noexcept { return held_->text; }
+
+std::string job_schedule::shown(utc_time moment) const {
+    const auto wall = held_->zone.at(moment);
+    auto text = fmt::format("{:04}-{:02}-{:02} {:02}:{:02}", wall.year, wall.month, wall.day,
+                            wall.hour, wall.minute);
+    if (!held_->tab && held_->interval < std::chrono::minutes(1)) {
+        const auto since = std::chrono::floor<std::chrono::seconds>(moment).time_since_epoch();
+        text += fmt::format(":{:02}", (since.count() % 60 + 60) % 60);
+    }
+    return fmt::format("{} {}", text, held_->zone.name());
+}
+
+namespace {
+
+schedule_entry entry_of(std::string name, const result<job_schedule>& when, std::string task,
+                        job_arguments arguments, enqueue_options options) {
+    if (!when)
+        throw error(when.error().code,
+                    fmt::format("schedule entry \"{}\": {}", name, when.error().message));
+    return {std::move(name),      std::move(task),    *when,
+            std::move(arguments), std::move(options), std::chrono::milliseconds(0)};
+}
+
+} // namespace
+
+timetable& timetable::every(std::string name, std::chrono::milliseconds interval, std::string task,
+                            job_arguments arguments, enqueue_options options) {
+    return add(entry_of(std::move(name), job_schedule::every(interval), std::move(task),
+                        std::move(arguments), std::move(options)));
+}
+
+timetable& timetable::cron(std::string name, std::string_view line, std::string_view zone,
+                           std::string task, job_arguments arguments, enqueue_options options) {
+    return add(entry_of(std::move(name), job_schedule::cron(line, zone), std::move(task),
+                        std::move(arguments), std::move(options)));
+}
+
+timetable& timetable::add(schedule_entry entry) {
+    entries_.push_back(std::move(entry));
+    return *this;
+}
 
 } // namespace carillon

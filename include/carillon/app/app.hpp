@@ -16,6 +16,7 @@
 #include <carillon/db/migration.hpp>
 #include <carillon/jobs/queue.hpp>
 #include <carillon/jobs/registry.hpp>
+#include <carillon/jobs/schedule.hpp>
 #include <carillon/web/routes.hpp>
 
 namespace carillon {
@@ -41,6 +42,9 @@ public:
     virtual std::vector<db::migration> migrations() const { return {}; }
     // Called once, by every command that needs jobs. `shared` outlives them.
     virtual void register_jobs(job_registry&, services&) {}
+    // Jobs that come again and again; those of the configuration file are added to them. Called once, by `beat` and by
+    // `serve` and `worker` with --beat.
+    virtual void register_schedules(timetable&, services&) {}
     // The consumers of hand-named channels. Called once, by `serve` and by `worker --channels`. `shared` outlives them.
     virtual background_routes background(services&) { return {}; }
     // Called once, by `serve`. `shared` outlives the routes.

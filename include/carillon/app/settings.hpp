@@ -10,6 +10,7 @@
 
 #include <carillon/base/limits.hpp>
 #include <carillon/base/log.hpp>
+#include <carillon/jobs/schedule.hpp>
 
 namespace carillon {
 
@@ -36,6 +37,8 @@ struct settings {
     std::string result_backend{"embedded:"}; // likewise
     std::chrono::seconds result_expires{86'400};
     std::chrono::seconds visibility_timeout{3'600};
+    std::string beat_store{"embedded:"};   // likewise
+    std::vector<schedule_entry> schedules; // those of the configuration file
     std::uint32_t workers = 2;
     std::uint32_t threads = 0; // 0: the number of cores
     std::uint32_t blocking_threads = 8;
@@ -49,6 +52,7 @@ struct settings {
 
     bool demo = false;
     bool bench = false;
+    bool beat = false; // serve and worker send the jobs of schedules, too
 
     std::string database_url() const;
 };

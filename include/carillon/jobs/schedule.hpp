@@ -1,7 +1,9 @@
 // Schedules: jobs that `beat` enqueues again and again, at intervals or by the clock on a wall.
 //
-//     schedule_entry nightly{.name = "nightly report", .task = "reports.build",
-//                            .when = job_schedule::cron("30 2 * * mon-fri", "Europe/Oslo").value()};
+//     void register_schedules(cr::timetable& beat, cr::services&) override {
+//         beat.every("tidy", 10min, "reports.tidy");
+//         beat.cron("nightly", "30 2 * * mon-fri", "Europe/Oslo", "reports.build", cr::object{{"kind", "all"}});
+//     }
 #pragma once
 
 #include <chrono>
@@ -9,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <carillon/base/clock.hpp>
 #include <carillon/base/result.hpp>
@@ -35,6 +38,9 @@ public:
     std::optional<utc_time> last(utc_time after, utc_time until) const;
     // For people: "every 10 s", "30 2 * * mon-fri Europe/Oslo".
     const std::string& text() const noexcept;
+    // A moment for people, as clocks show it in the zone of the schedule: "2026-11-20 02:30 Europe/Oslo". Intervals of
+    // less than a minute show seconds: "2026-11-20 01:30:10 UTC".
+    std::string shown(utc_time moment) const;
 
 private:
     struct impl;
@@ -53,6 +59,21 @@ struct schedule_entry {
     enqueue_options options = {};
     // A job that has not begun by then is cancelled; zero: never.
     std::chrono::milliseconds expires_after{0};
+};
+
+// The schedules of an application, one line for each. Not thread-safe.
+class timetable {
+public:
+    // Both throw carillon::error, which names the entry, for a schedule that job_schedule refuses.
+    timetable& every(std::string name, std::chrono::milliseconds interval, std::string task,
+                     job_arguments arguments = {}, enqueue_options options = {});
+    timetable& cron(std::string name, std::string_view line, std::string_view zone,
+                    std::string task, job_arguments arguments = {}, enqueue_options options = {});
+    timetable& add(schedule_entry entry);
+    const std::vector<schedule_entry>& entries() const noexcept { return entries_; }
+
+private:
+    std::vector<schedule_entry> entries_;
 };
 
 } // namespace carillon

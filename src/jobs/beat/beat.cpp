@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::size_t name_bytes_max = 200;
 
-result<void> check(const schedule_entry& e) {
+} // namespace
+
+result<void> check_entry(const schedule_entry& e) {
     const auto wrong = [&](std::string_view what) {
         return failure{errc::invalid,
                        fmt::format("schedule entry \"{}\": {}", e.name.substr(0, 50), what)};
@@ -31,10 +33,17 @@ result<void> check(const schedule_entry& e) {
     return {};
 }
 
+namespace {
+
+// Seconds between the clocks of beats are no reason to warn.
+constexpr std::chrono::minutes clock_tolerance{1};
+
+bool is_away(errc code) noexcept { return code == errc::unavailable || code == errc::timed_out; }
+
 // Of these a later try may come to another end.
 bool may_pass(errc code) noexcept {
-    return code == errc::unavailable || code == errc::timed_out ||
-           code == errc::too_many_requests || code == errc::cancelled || code == errc::internal;
+    return is_away(code) || code == errc::too_many_requests || code == errc::cancelled ||
+           code == errc::internal;
 }
 
 } // namespace
@@ -51,7 +60,7 @@ result<std::unique_ptr<beat>> beat::make(std::vector<schedule_entry> entries,
                                          logger& log, metrics& counted) {
     std::set<std::string_view> names;
     for (const auto& e : entries) {
-        if (auto good = check(e); !good)
+        if (auto good = check_entry(e); !good)
             return good.error();
         if (!names.insert(e.name).second)
             return failure{errc::invalid,
@@ -67,14 +76,24 @@ beat::beat(std::vector<schedule_entry> entries, std::unique_ptr<slot_store> slot
       sent_(counted.add(metric_kind::counter, "carillon_beat_jobs_total",
                         "Jobs that schedules have enqueued.")),
       skipped_(counted.add(metric_kind::counter, "carillon_beat_refused_total",
-                           "Moments of schedules whose job the queue refused for good.")) {
+                           "Moments of schedules whose job the queue refused for good.")),
+      taken_over_(
+          counted.add(metric_kind::counter, "carillon_beat_taken_over_total",
+                      "Moments of schedules that another beat claimed and did not serve.")) {
     for (auto& e : entries)
-        states_.push_back({std::move(e), {}, {}, false});
+        states_.push_back({std::move(e), {}, {}, {}, false, false});
 }
 
 beat::~beat() { stop(); }
 
 void beat::start() {
+    for (const auto& s : states_) {
+        const auto next = s.entry.when.next(utc_now());
+        log_.info("schedule", {{"entry", s.entry.name},
+                               {"task", s.entry.task},
+                               {"when", s.entry.when.text()},
+                               {"next", next ? s.entry.when.shown(*next) : "never"}});
+    }
     thread_ = std::thread([this] { run(); });
 }
 
@@ -99,6 +118,8 @@ void beat::run() {
 }
 
 utc_time beat::step(utc_time at) {
+    queue_away_ = false;
+    take_over(at);
     auto next = at + options_.sleep_max;
     for (auto& s : states_)
         if (const auto due = look_at(s, at))
@@ -110,39 +131,62 @@ utc_time beat::step(utc_time at) {
 std::optional<utc_time> beat::look_at(state& s, utc_time at) {
     if (s.not_before > at && s.not_before <= at + options_.retry)
         return s.not_before;
-    if (!s.served) {
-        auto known = slots_->position(s.entry.name, at);
-        if (!known) {
-            note(s, known.error(), at);
-            return s.not_before;
-        }
-        s.served = *known;
-    }
-    if (const auto slot = s.entry.when.last(*s.served, at)) {
-        const auto outcome = serve(s, *slot, at);
-        note(s, outcome, at);
-        if (!outcome || !*outcome)
-            return s.not_before;
-        s.served = slot;
-    }
+    if (queue_away_)
+        return at + options_.retry;
+    const auto outcome = catch_up(s, at);
+    tell(s, outcome, at);
+    if (!outcome)
+        return s.not_before;
+    tell_ahead(s, at);
     return s.entry.when.next(std::max(*s.served, at));
 }
 
-// False while another beat has it.
+result<void> beat::catch_up(state& s, utc_time at) {
+    if (s.unnoted)
+        if (auto noted = note_served(s); !noted)
+            return noted;
+    if (!s.served) {
+        auto known = slots_->position(s.entry.name, at);
+        if (!known)
+            return known.error();
+        s.served = *known;
+    }
+    const auto slot = s.entry.when.last(*s.served, at);
+    if (!slot)
+        return {};
+    if (auto served = serve(s, *slot, at); !served)
+        return served.error();
+    s.served = slot;
+    return {};
+}
+
+// False where nothing was left to do: it is served, or another beat has it.
 result<bool> beat::serve(state& s, utc_time slot, utc_time at) {
     const auto claimed = slots_->claim(s.entry.name, slot, options_.lease);
     if (!claimed)
         return claimed.error();
     if (*claimed != slot_claim::granted)
-        return *claimed == slot_claim::served;
-    if (auto added = add(s.entry, slot, at); !added)
+        return false;
+    if (auto added = add(s, slot, at); !added) {
+        queue_away_ = is_away(added.error().code);
+        // Where the store is away too, the claim runs out by itself.
+        (void)slots_->release(s.entry.name, slot);
         return added.error();
-    if (auto confirmed = slots_->confirm(s.entry.name, slot); !confirmed)
-        return confirmed.error();
-    return true;
+    }
+    s.unnoted = slot;
+    auto noted = note_served(s);
+    return noted ? result<bool>(true) : noted.error();
 }
 
-result<void> beat::add(const schedule_entry& entry, utc_time slot, utc_time at) {
+result<void> beat::note_served(state& s) {
+    auto noted = slots_->confirm(s.entry.name, *s.unnoted);
+    if (noted)
+        s.unnoted.reset();
+    return noted;
+}
+
+result<void> beat::add(state& s, utc_time slot, utc_time at) {
+    const auto& entry = s.entry;
     auto options = entry.options;
     options.id = fmt::format("{}@{}", entry.name, to_iso8601(slot));
     if (entry.expires_after.count() > 0)
@@ -150,8 +194,12 @@ result<void> beat::add(const schedule_entry& entry, utc_time slot, utc_time at) 
     const auto added = enqueue_(entry, std::move(options));
     if (added) {
         sent_.add();
+        const auto next = entry.when.next(std::max(slot, at));
         log_.info("a schedule has enqueued its job",
-                  {{"entry", entry.name}, {"task", entry.task}, {"id", *added}});
+                  {{"entry", entry.name},
+                   {"task", entry.task},
+                   {"id", *added},
+                   {"next", next ? entry.when.shown(*next) : "never"}});
         return {};
     }
     if (added.error().code == errc::conflict) // it was added before, by a beat that died then
@@ -164,8 +212,31 @@ result<void> beat::add(const schedule_entry& entry, utc_time slot, utc_time at) 
     return {};
 }
 
-void beat::note(state& s, const result<bool>& outcome, utc_time at) {
-    if (!outcome || !*outcome)
+// Serves what beats have claimed that are gone.
+void beat::take_over(utc_time at) {
+    const auto since = at - looked_for_abandoned_;
+    if (since >= std::chrono::microseconds(0) && since < options_.lease / 3)
+        return;
+    looked_for_abandoned_ = at;
+    const auto found = slots_->abandoned();
+    if (!found)
+        return; // looking at the entries finds the same, and tells
+    for (const auto& [name, slot] : *found)
+        for (auto& s : states_) {
+            if (s.entry.name != name || s.unnoted || s.failing || queue_away_)
+                continue;
+            const auto served = serve(s, slot, at);
+            tell(s, served ? result<void>() : served.error(), at);
+            if (!served || !*served)
+                continue;
+            taken_over_.add();
+            log_.warning("a moment that another beat claimed and did not serve is served",
+                         {{"entry", name}, {"moment", to_iso8601(slot)}});
+        }
+}
+
+void beat::tell(state& s, const result<void>& outcome, utc_time at) {
+    if (!outcome)
         s.not_before = at + options_.retry;
     if (!outcome && !s.failing)
         log_.warning("a schedule cannot be served now, and is tried again",
@@ -173,6 +244,14 @@ void beat::note(state& s, const result<bool>& outcome, utc_time at) {
     if (outcome && s.failing)
         log_.info("a schedule is served again", {{"entry", s.entry.name}});
     s.failing = !outcome;
+}
+
+void beat::tell_ahead(state& s, utc_time at) {
+    const bool ahead = *s.served > at + clock_tolerance;
+    if (ahead && !s.ahead)
+        log_.warning("the clock is behind what was served last: nothing is sent until then",
+                     {{"entry", s.entry.name}, {"served", to_iso8601(*s.served)}});
+    s.ahead = ahead;
 }
 
 } // namespace carillon::jobs

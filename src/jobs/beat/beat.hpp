@@ -18,10 +18,10 @@
 namespace carillon::jobs {
 
 struct beat_options {
-    // How long a moment is this beat's before another one may serve it.
+    // How long a moment is this beat's before another one may serve it. Every third of it abandoned ones are looked
+    // for.
     std::chrono::milliseconds lease{30'000};
-    std::chrono::milliseconds retry{
-        1'000}; // after a failure, and while another beat holds a moment
+    std::chrono::milliseconds retry{1'000};     // after a failure
     std::chrono::milliseconds sleep_max{5'000}; // so that a clock that was set is noticed
 };
 
@@ -29,23 +29,27 @@ struct beat_options {
 using enqueue_function =
     std::function<result<std::string>(const schedule_entry& entry, enqueue_options options)>;
 
+// errc::invalid for an entry without task, with a name that is empty, too long or not printable, or with options that
+// belong to one job alone.
+result<void> check_entry(const schedule_entry& entry);
+
 // Into that queue, which outlives the function.
 enqueue_function enqueue_into(job_queue& queue);
 
 // Several beats over one slot_store serve each moment once. One that was missed, because no beat ran or the store or
-// the queue was away, is made up for; of several missed ones only the last. Should a beat die between adding a job and
-// noting it, or take longer than the lease over it, another adds it again with the same id: the embedded queue refuses
-// that, a broker does not.
+// the queue was away, is made up for; of several missed ones only the last. One that a beat claimed and did not note as
+// served, because it died, stood still or lost the store for longer than the lease, is served by another with the same
+// id: the embedded queue refuses what it has already, a broker does not.
 class beat {
 public:
-    // errc::invalid for an entry without task, with a name that is empty, too long, not printable or given twice, or
-    // with options that belong to one job alone.
+    // errc::invalid as check_entry(), and for a name that is given twice.
     static result<std::unique_ptr<beat>> make(std::vector<schedule_entry> entries,
                                               std::unique_ptr<slot_store> slots,
                                               enqueue_function enqueue, beat_options options,
                                               logger& log, metrics& counted);
     ~beat(); // as stop()
 
+    // The log tells what each entry sends next.
     void start();
     // Finishes what is being enqueued.
     void stop();
@@ -58,16 +62,22 @@ private:
     struct state {
         schedule_entry entry;
         std::optional<utc_time> served;
-        utc_time not_before{}; // after a failure
+        std::optional<utc_time> unnoted; // enqueued, and the store does not know that yet
+        utc_time not_before{};           // after a failure
         bool failing = false;
+        bool ahead = false; // what was served last lies in the future
     };
     beat(std::vector<schedule_entry> entries, std::unique_ptr<slot_store> slots,
          enqueue_function enqueue, beat_options options, logger& log, metrics& counted);
     void run();
     std::optional<utc_time> look_at(state& s, utc_time at);
+    result<void> catch_up(state& s, utc_time at);
     result<bool> serve(state& s, utc_time slot, utc_time at);
-    result<void> add(const schedule_entry& entry, utc_time slot, utc_time at);
-    void note(state& s, const result<bool>& outcome, utc_time at);
+    result<void> add(state& s, utc_time slot, utc_time at);
+    result<void> note_served(state& s);
+    void take_over(utc_time at);
+    void tell(state& s, const result<void>& outcome, utc_time at);
+    void tell_ahead(state& s, utc_time at);
 
     std::vector<state> states_;
     const std::unique_ptr<slot_store> slots_;
@@ -76,6 +86,9 @@ private:
     logger& log_;
     counter& sent_;
     counter& skipped_;
+    counter& taken_over_;
+    utc_time looked_for_abandoned_{};
+    bool queue_away_ = false; // as found in this step: others are not tried
 
     std::mutex guard_;
     std::condition_variable wake_;

@@ -1,6 +1,8 @@
 #include "jobs/beat/beat.hpp"
 
+#include <algorithm>
 #include <functional>
+#include <thread>
 
 #include <doctest/doctest.h>
 
@@ -78,6 +80,16 @@ public:
             return failure{errc::unavailable, "away"};
         return below_->confirm(e, t);
     }
+    result<void> release(const std::string& e, utc_time t) override {
+        if (broken_)
+            return failure{errc::unavailable, "away"};
+        return below_->release(e, t);
+    }
+    result<std::vector<abandoned_slot>> abandoned() override {
+        if (broken_)
+            return failure{errc::unavailable, "away"};
+        return below_->abandoned();
+    }
 
 private:
     bool& broken_;
@@ -97,15 +109,35 @@ void check_shared(const std::function<std::unique_ptr<slot_store>()>& open) {
     CHECK(b->claim("e", slot, 20s).value() == slot_claim::served);
     CHECK(b->claim("e", slot - 30s, 20s).value() == slot_claim::served); // an older one
     CHECK(a->position("e", start).value() == slot);
-    // a beat that dies: the other one takes over when its lease is over
+    // a beat that dies: others serve later moments, and its own when the lease is over
     const auto next = slot + 60s;
     CHECK(a->claim("e", next, 200ms).value() == slot_claim::granted);
     CHECK(b->claim("e", next, 20s).value() == slot_claim::held);
-    auto outcome = slot_claim::held;
-    for (const auto end = soon(); outcome == slot_claim::held && now() < end;)
-        outcome = b->claim("e", next, 20s).value();
-    CHECK(outcome == slot_claim::granted);
+    CHECK(b->claim("e", next + 60s, 20s).value() == slot_claim::granted);
+    REQUIRE(b->confirm("e", next + 60s));
+    for (const auto end = soon(); b->abandoned().value().empty() && now() < end;)
+        std::this_thread::yield();
+    REQUIRE(b->abandoned().value().size() == 1);
+    CHECK(b->abandoned().value()[0].entry == "e");
+    CHECK(b->abandoned().value()[0].slot == next);
+    CHECK(b->claim("e", next, 20s).value() == slot_claim::granted);
     CHECK(a->claim("e", next, 20s).value() == slot_claim::held);
+    CHECK(a->abandoned().value().empty());
+    REQUIRE(b->confirm("e", next));
+    CHECK(a->claim("e", next, 20s).value() == slot_claim::served);
+    // one that is released is anybody's at once, and forgotten when a later one is granted
+    const auto third = next + 120s;
+    CHECK(a->claim("e", third, 20s).value() == slot_claim::granted);
+    REQUIRE(b->release("e", third));
+    CHECK(b->claim("e", third, 20s).value() == slot_claim::held); // b could not: it is a's
+    REQUIRE(a->release("e", third));
+    CHECK(b->abandoned().value().size() == 1);
+    CHECK(b->claim("e", third, 20s).value() == slot_claim::granted);
+    REQUIRE(b->release("e", third));
+    CHECK(a->claim("e", third + 60s, 20s).value() == slot_claim::granted);
+    CHECK(a->abandoned().value().empty());
+    REQUIRE(a->confirm("e", third + 60s));
+    CHECK(b->claim("e", third, 20s).value() == slot_claim::served);
     // another entry knows nothing of this one
     CHECK(b->position("f", start).value() == start);
     CHECK(b->claim("f", slot, 20s).value() == slot_claim::granted);
@@ -186,6 +218,60 @@ TEST_CASE("of the moments that were missed the last is made up for, once") {
     beats.one->step(at("2026-01-03T12:30:00Z"));
     beats.one->step(at("2026-01-03T12:34:30Z"));
     CHECK(beats.ids().size() == 1);
+}
+
+TEST_CASE("a clock that jumps ahead brings one job at most, one that is set back none twice") {
+    folder files;
+    rig beats({entry("minute", cron("* * * * *"))}, file_in(files));
+    const auto start = at("2026-01-01T00:00:30Z");
+    beats.one->step(start);
+    beats.one->step(start + 24h * 400);
+    CHECK(beats.ids() == std::vector<std::string>{"minute@2027-02-05T00:00:00.000000Z"});
+    beats.one->step(start + 10min); // the mistake is noticed
+    beats.one->step(start + 20min);
+    CHECK(beats.ids().size() == 1); // nothing until the clock is there again
+    beats.one->step(start + 24h * 400 + 1min);
+    CHECK(beats.ids().size() == 2);
+}
+
+TEST_CASE("what a beat claimed and did not serve is served by another, though later ones were") {
+    folder files;
+    const auto minute = [] { return std::vector{entry("minute", cron("* * * * *"))}; };
+    const auto dead = file_in(files);
+    rig beats(minute(), file_in(files));
+    auto t = at("2026-01-01T00:00:30Z");
+    beats.one->step(t);
+    REQUIRE(dead->claim("minute", t + 30s, 200ms).value() == slot_claim::granted);
+    beats.one->step(t += 30s); // held by the dead one
+    CHECK(beats.ids().empty());
+    beats.one->step(t += 60s);
+    CHECK(beats.ids() == std::vector<std::string>{"minute@2026-01-01T00:02:00.000000Z"});
+    for (const auto end = soon(); dead->abandoned().value().empty() && now() < end;)
+        std::this_thread::yield();
+    beats.one->step(t += 60s);
+    beats.one->step(t += 20s);
+    auto ids = beats.ids();
+    std::sort(ids.begin(), ids.end());
+    CHECK(ids == std::vector<std::string>{"minute@2026-01-01T00:01:00.000000Z",
+                                          "minute@2026-01-01T00:02:00.000000Z",
+                                          "minute@2026-01-01T00:03:00.000000Z"});
+}
+
+TEST_CASE("while the queue is away no beat keeps a moment from another that could serve it") {
+    folder files;
+    const auto minute = [] { return std::vector{entry("minute", cron("* * * * *"))}; };
+    rig cut_off(minute(), file_in(files)), other(minute(), file_in(files));
+    cut_off.jobs.fails = failure{errc::unavailable, "the broker is away"};
+    auto t = at("2026-01-01T00:00:30Z");
+    cut_off.one->step(t);
+    other.one->step(t);
+    cut_off.one->step(t += 30s);
+    CHECK(cut_off.ids().empty());
+    other.one->step(t);
+    CHECK(other.ids() == std::vector<std::string>{"minute@2026-01-01T00:01:00.000000Z"});
+    cut_off.jobs.fails = std::nullopt;
+    cut_off.one->step(t + 2s);
+    CHECK(cut_off.ids().empty());
 }
 
 TEST_CASE("several beats serve each moment once") {
@@ -290,8 +376,9 @@ TEST_CASE(
     }
     away = false;
     const auto second = make();
+    auto later = start + 31s;
     for (const auto end = soon(); now() < end && !away;) // until the lease of the first is over
-        second->step(start + 31s);
+        second->step(later += 1ms);
     REQUIRE(away);
     job_filter all;
     const auto list = jobs.list(all).value();
@@ -316,6 +403,25 @@ TEST_CASE("so are moments in Redis") {
     server.kill();
     CHECK(other->position("e", start).error().code == errc::unavailable);
     CHECK_FALSE(open_redis_slots("http://nowhere"));
+}
+
+TEST_CASE("a timetable has one line for each schedule, and names the one that is wrong") {
+    timetable table;
+    table.every("tidy", 90s, "proj.tidy")
+        .cron("nightly", "30 2 * * mon-fri", "Europe/Oslo", "proj.build", array{1});
+    REQUIRE(table.entries().size() == 2);
+    const auto& nightly = table.entries()[1];
+    CHECK(nightly.name == "nightly");
+    CHECK(nightly.task == "proj.build");
+    CHECK(nightly.arguments.args == array{1});
+    CHECK(nightly.when.shown(at("2026-01-05T01:30:00Z")) == "2026-01-05 02:30 Europe/Oslo");
+    CHECK(table.entries()[0].when.shown(at("2026-01-05T01:30:00Z")) == "2026-01-05 01:30 UTC");
+    CHECK(job_schedule::every(1s).value().shown(at("2026-01-05T01:30:07.5Z")) ==
+          "2026-01-05 01:30:07 UTC");
+    CHECK_THROWS_WITH_AS(table.cron("bad", "* * * *", "UTC", "t"),
+                         doctest::Contains("schedule entry \"bad\": "), error);
+    CHECK_THROWS_AS(table.every("bad", 1ms, "t"), error);
+    CHECK(table.entries().size() == 2);
 }
 
 TEST_CASE("entries that cannot work are refused") {

@@ -7,21 +7,24 @@ namespace carillon::jobs {
 
 namespace {
 
-constexpr const char* table =
-    "CREATE TABLE IF NOT EXISTS beat (entry TEXT PRIMARY KEY, served INTEGER NOT NULL, "
-    "held INTEGER NOT NULL DEFAULT 0, owner TEXT NOT NULL DEFAULT '', "
-    "until INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID";
+constexpr std::string_view tables[] = {
+    "CREATE TABLE IF NOT EXISTS beat_entries (entry TEXT PRIMARY KEY, newest INTEGER NOT NULL) "
+    "WITHOUT ROWID",
+    // until: the end of the claim; 0 when it was released
+    "CREATE TABLE IF NOT EXISTS beat_claims (entry TEXT, slot INTEGER, owner TEXT NOT NULL, "
+    "until INTEGER NOT NULL, PRIMARY KEY (entry, slot)) WITHOUT ROWID",
+};
 
 class slot_file final : public slot_store {
 public:
     explicit slot_file(db::sqlite::connection file) : file_(std::move(file)) {}
 
     result<utc_time> position(const std::string& entry, utc_time at) override {
-        auto added = file_.execute("INSERT OR IGNORE INTO beat (entry, served) VALUES (?, ?)",
-                                   {entry, to_micros(at)});
-        if (!added)
+        if (auto added = change("INSERT OR IGNORE INTO beat_entries (entry, newest) VALUES (?, ?)",
+                                {entry, to_micros(at)});
+            !added)
             return added.error();
-        auto found = file_.query("SELECT served FROM beat WHERE entry = ?", {entry});
+        auto found = file_.query("SELECT newest FROM beat_entries WHERE entry = ?", {entry});
         if (!found)
             return found.error();
         return from_micros(found->front().at(0).to_int());
@@ -29,29 +32,74 @@ public:
 
     result<slot_claim> claim(const std::string& entry, utc_time slot,
                              std::chrono::milliseconds lease) override {
-        const auto at = utc_now();
-        auto taken = file_.execute(
-            "UPDATE beat SET held = ?1, owner = ?2, until = ?3 WHERE entry = ?4 AND served < ?1 "
-            "AND (owner = ?2 OR until <= ?5 OR held < ?1)",
-            {to_micros(slot), self_, to_micros(at + lease), entry, to_micros(at)});
-        if (!taken)
-            return taken.error();
-        if (*taken > 0)
-            return slot_claim::granted;
-        auto served = position(entry, slot);
-        if (!served)
-            return served.error();
-        return *served >= slot ? slot_claim::served : slot_claim::held;
+        if (auto begun = file_.run("BEGIN IMMEDIATE"); !begun)
+            return begun.error();
+        auto outcome = claim_within(entry, to_micros(slot), lease);
+        if (outcome)
+            if (auto kept = file_.run("COMMIT"); !kept)
+                outcome = kept.error();
+        if (!outcome)
+            (void)file_.run("ROLLBACK"); // its failure says nothing that the first one does not
+        return outcome;
     }
 
     result<void> confirm(const std::string& entry, utc_time slot) override {
-        auto done = file_.execute("UPDATE beat SET served = max(served, ?1), "
-                                  "until = iif(held <= ?1, 0, until) WHERE entry = ?2",
-                                  {to_micros(slot), entry});
+        auto done = change("DELETE FROM beat_claims WHERE entry = ? AND slot = ?",
+                           {entry, to_micros(slot)});
         return done ? result<void>() : done.error();
     }
 
+    result<void> release(const std::string& entry, utc_time slot) override {
+        auto done =
+            change("UPDATE beat_claims SET until = 0 WHERE entry = ? AND slot = ? AND owner = ?",
+                   {entry, to_micros(slot), self_});
+        return done ? result<void>() : done.error();
+    }
+
+    result<std::vector<abandoned_slot>> abandoned() override {
+        auto rows =
+            file_.query("SELECT entry, slot FROM beat_claims WHERE until <= ? ORDER BY slot",
+                        {to_micros(utc_now())});
+        if (!rows)
+            return rows.error();
+        std::vector<abandoned_slot> found;
+        for (const auto& row : *rows)
+            found.push_back({std::string(row.at(0).to_text()), from_micros(row.at(1).to_int())});
+        return found;
+    }
+
 private:
+    result<std::int64_t> change(std::string_view sql, const array& parameters) {
+        return file_.execute(sql, parameters);
+    }
+
+    result<slot_claim> claim_within(const std::string& entry, std::int64_t slot,
+                                    std::chrono::milliseconds lease) {
+        const auto at = utc_now();
+        const auto until = to_micros(at + lease);
+        auto again = change("UPDATE beat_claims SET owner = ?1, until = ?2 WHERE entry = ?3 AND "
+                            "slot = ?4 AND (owner = ?1 OR until <= ?5)",
+                            {self_, until, entry, slot, to_micros(at)});
+        if (!again || *again > 0)
+            return again ? result<slot_claim>(slot_claim::granted) : again.error();
+        auto others =
+            file_.query("SELECT 1 FROM beat_claims WHERE entry = ? AND slot = ?", {entry, slot});
+        if (!others || !others->empty())
+            return others ? result<slot_claim>(slot_claim::held) : others.error();
+        auto moved = change("UPDATE beat_entries SET newest = ?1 WHERE entry = ?2 AND newest < ?1",
+                            {slot, entry});
+        if (!moved || *moved == 0)
+            return moved ? result<slot_claim>(slot_claim::served) : moved.error();
+        auto added = change("INSERT INTO beat_claims (entry, slot, owner, until) "
+                            "VALUES (?, ?, ?, ?)",
+                            {entry, slot, self_, until});
+        if (!added)
+            return added.error();
+        auto forgotten = change(
+            "DELETE FROM beat_claims WHERE entry = ? AND slot < ? AND until = 0", {entry, slot});
+        return forgotten ? result<slot_claim>(slot_claim::granted) : forgotten.error();
+    }
+
     db::sqlite::connection file_;
     const std::string self_ = make_uuid();
 };
@@ -64,8 +112,9 @@ result<std::unique_ptr<slot_store>> open_slot_file(const std::filesystem::path& 
     auto opened = db::sqlite::connection::open(file, options);
     if (!opened)
         return opened.error();
-    if (auto made = opened->run(table); !made)
-        return made.error();
+    for (const auto table : tables)
+        if (auto made = opened->run(table); !made)
+            return made.error();
     return std::unique_ptr<slot_store>(std::make_unique<slot_file>(*std::move(opened)));
 }
 

@@ -1,5 +1,6 @@
 """The Celery application; the environment says where its broker and its results are."""
 
+import json
 import os
 
 from celery import Celery
@@ -14,4 +15,5 @@ def make_app(broker, results, **settings):
     return made
 
 
-app = make_app(os.environ.get("INTEROP_CELERY_BROKER", "memory://"), os.environ.get("INTEROP_CELERY_RESULTS"))
+app = make_app(os.environ.get("INTEROP_CELERY_BROKER", "memory://"), os.environ.get("INTEROP_CELERY_RESULTS"),
+               beat_schedule=json.loads(os.environ.get("INTEROP_CELERY_BEAT", "{}")))

@@ -28,8 +28,8 @@ result<void> check_job_settings(const settings& config);
 std::string shown_broker(const settings& config);
 std::string shown_results(const settings& config);
 
-// The broker of the settings for somebody who asks its workers; waits until it is there. `log` and `counters` outlive it.
-// errc::unavailable.
+// The broker of the settings for somebody who asks its workers; waits until it is there. `log` and `counters` outlive
+// it. errc::unavailable.
 result<std::unique_ptr<jobs::control_console>>
 open_console(const settings& config, logger& log, metrics& counters,
              std::chrono::milliseconds connect_patience);

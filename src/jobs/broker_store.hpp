@@ -40,8 +40,8 @@ struct broker_store_options {
     // broker's store.
     std::chrono::minutes hold_max{10};
     std::size_t held_max = 10'000;
-    // Messages that wait for a place of a concurrency limit wait here, at most so many, for hold_max at most; then in the
-    // broker's store.
+    // Messages that wait for a place of a concurrency limit wait here, at most so many, for hold_max at most; then in
+    // the broker's store.
     std::size_t limited_max = 2'000;
     std::map<std::string, std::uint32_t> queue_limits; // job_queue_options has them
     std::chrono::milliseconds place_life{15'000};      // as the ledger has it
@@ -126,7 +126,8 @@ public:
         std::function<void(wire::celery::message_parts)> control;
         event_sender* events = nullptr; // null: nobody
     };
-    // Without `control` the store follows revocations by itself. Once it returns the ones before are not called any more.
+    // Without `control` the store follows revocations by itself. Once it returns the ones before are not called any
+    // more.
     void set_ears(node_ears ears);
     broker& through() noexcept { return *broker_; }
 

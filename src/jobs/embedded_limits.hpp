@@ -1,9 +1,9 @@
 // Concurrency limits in queue.db: a job whose key has no place waits as row_state::limited, where no claim looks at it.
 //
-// A claim takes what is ready; of what it took too much, it puts back, and with it the others of the same key and queue.
-// Whenever a job with the key leaves its worker's hands, the next one of each queue is ready again. So wherever jobs
-// wait for a place, one of their key is held by a worker, or one of their key and queue is ready. Everything here runs
-// on the writer thread, inside its transaction.
+// A claim takes what is ready; of what it took too much, it puts back, and with it the others of the same key and
+// queue. Whenever a job with the key leaves its worker's hands, the next one of each queue is ready again. So wherever
+// jobs wait for a place, one of their key is held by a worker, or one of their key and queue is ready. Everything here
+// runs on the writer thread, inside its transaction.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// The rows of queue.db that hold a job and its message. Everything here runs on the writer thread, inside its transaction.
+// The rows of queue.db that hold a job and its message. Everything here runs on the writer thread, inside its
+// transaction.
 #pragma once
 
 #include <optional>

@@ -443,7 +443,8 @@ void embedded_store::end_run(run_end end, std::function<void(bool held)> done) {
     writer_->submit(std::move(wanted));
 }
 
-// A job that ended has ended: where what follows cannot be written, that is logged and left out, unless the disk failed.
+// A job that ended has ended: where what follows cannot be written, that is logged and left out, unless the disk
+// failed.
 result<void> embedded_store::follow(connection& on, const run_end& end,
                                     const consequences& following) {
     auto done = whole_or_nothing(on, [&] {

@@ -156,8 +156,8 @@ public:
     virtual void unsubscribe(std::uint64_t subscription) = 0;
 };
 
-// The channel-layer group that hears of a job travels in headers of our own: any broker keeps them, and Celery's workers
-// pass them on.
+// The channel-layer group that hears of a job travels in headers of our own: any broker keeps them, and Celery's
+// workers pass them on.
 struct group_headers {
     std::string group, event_type; // both empty: nobody hears
 };

@@ -12,15 +12,20 @@
 #include <string_view>
 #include <vector>
 
-#include <doctest/doctest.h>
+#include <carillon/base/error.hpp>
 
 namespace carillon::testing {
 
 inline constexpr const char* told_variable = "CARILLON_TEST_TOLD";
 
+inline void require(bool good, const char* otherwise) {
+    if (!good)
+        throw error(errc::unavailable, otherwise);
+}
+
 inline std::string told_by_parent() {
     const char* told = ::getenv(told_variable);
-    REQUIRE(told != nullptr);
+    require(told != nullptr, "the test that starts this case says nothing");
     return told;
 }
 
@@ -30,7 +35,7 @@ public:
     // The child asks for `told` by told_by_parent().
     other_process(const char* test_case, const std::string& told) {
         int ends[2];
-        REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+        require(::pipe2(ends, O_CLOEXEC) == 0, "no pipe");
         output_ = ends[0];
         posix_spawn_file_actions_t actions;
         posix_spawn_file_actions_init(&actions);
@@ -47,7 +52,7 @@ public:
                                          environment.data());
         posix_spawn_file_actions_destroy(&actions);
         ::close(ends[1]);
-        REQUIRE(failed == 0);
+        require(failed == 0, "the other process could not be started");
     }
     ~other_process() {
         kill();
@@ -91,7 +96,8 @@ private:
 // A line for line().
 inline void say(const std::string& text) {
     const auto line = text + "\n";
-    REQUIRE(::write(STDOUT_FILENO, line.data(), line.size()) == static_cast<ssize_t>(line.size()));
+    require(::write(STDOUT_FILENO, line.data(), line.size()) == static_cast<ssize_t>(line.size()),
+            "nobody reads what this process says");
 }
 
 } // namespace carillon::testing

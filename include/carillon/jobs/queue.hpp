@@ -3,8 +3,8 @@
 //
 // A job is Celery's protocol 2 message. Delivery is at least once: a job is acknowledged after it ran, and
 // the job of a worker that died runs again (docs/jobs.md says what is promised). Functions that return a result block
-// until the disk or the broker has answered and belong on worker or pool threads; those with a callback return at once and may be
-// called on a shard. Thread-safe.
+// until the disk or the broker has answered and belong on worker or pool threads; those with a callback return at once
+// and may be called on a shard. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -45,8 +45,8 @@ struct job_queue_options {
     // that is silent.
     std::chrono::seconds visibility_timeout{3'600};
     std::string keyprefix; // of the broker's names in Redis: Celery's global_keyprefix
-    std::string
-        results_keyprefix; // the same of results, which Celery sets apart; `_` is added unless it ends in :_-.
+    // The same of results, which Celery sets apart. `_` is added unless it ends in `:`, `_`, `-` or `.`.
+    std::string results_keyprefix;
     std::chrono::milliseconds poll_interval{50}; // how soon the work of other processes is noticed
     std::chrono::seconds keep_finished{7 * 86'400}; // how long finished jobs can be asked for
     std::size_t message_bytes_max = 1 << 20;        // arguments, encoded: errc::too_large above
@@ -91,8 +91,8 @@ struct enqueue_options {
 
 // What was sent of a call.
 struct sent_call {
-    std::string
-        id; // whose record is that of the whole: the last step, what follows a group; of a bare group its id
+    // Whose record is that of the whole: the last step, what follows a group; of a bare group its id.
+    std::string id;
     std::vector<std::string> members; // of a bare group: the ids of the calls in it
 };
 
@@ -127,16 +127,16 @@ struct queue_info {
 
 class job_queue {
 public:
-    // Opens or creates `data_dir`/queue.db; the folder is created with mode 0700 when it is not there. Or connects to the
-    // broker, which may be away: it is tried until it answers. errc::invalid for a malformed URL.
+    // Opens or creates `data_dir`/queue.db; the folder is created with mode 0700 when it is not there. Or connects to
+    // the broker, which may be away: it is tried until it answers. errc::invalid for a malformed URL.
     static result<std::unique_ptr<job_queue>> open(job_queue_options options,
                                                    job_services services);
     // Workers are stopped before. Waits until everything accepted is on disk.
     ~job_queue();
 
-    // Adds a job and gives its id once it is on disk, or the broker has confirmed it. errc::invalid for an option out of
-    // its range, errc::conflict, errc::too_large, errc::too_many_requests, errc::unavailable. Where the queue is in the
-    // data folder, errc::not_found for a task that is not registered; with a broker it may be another program's.
+    // Adds a job and gives its id once it is on disk, or the broker has confirmed it. errc::invalid for an option out
+    // of its range, errc::conflict, errc::too_large, errc::too_many_requests, errc::unavailable. Where the queue is in
+    // the data folder, errc::not_found for a task that is not registered; with a broker it may be another program's.
     result<std::string> enqueue(std::string_view task, job_arguments arguments,
                                 enqueue_options options = {});
     using receipt = std::function<void(result<std::string> id)>;

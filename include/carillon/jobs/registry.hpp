@@ -23,8 +23,8 @@ enum class stop_reason : std::uint8_t {
     // the worker goes: the job goes back to its queue, and this run does not count as a failure
     shutdown,
     time_limit, // its soft time limit passed: the attempt failed
-    // its lease passed to another worker (this process stood still too long), or its hard time limit passed: whatever it
-    // does is ignored
+    // its lease passed to another worker (this process stood still too long), or its hard time limit passed: whatever
+    // it does is ignored
     lost,
 };
 
@@ -98,9 +98,9 @@ struct job_options {
     bool retry_jitter = true;
     // After this time the context says stop. Zero: no limit.
     std::chrono::milliseconds soft_time_limit{0};
-    // After this time the job has failed for good, whatever its handler does. A thread cannot be ended from outside: the
-    // handler goes on, what it still does about the job changes nothing, and another thread takes its place. Zero: no
-    // limit.
+    // After this time the job has failed for good, whatever its handler does. A thread cannot be ended from outside:
+    // the handler goes on, what it still does about the job changes nothing, and another thread takes its place. Zero:
+    // no limit.
     std::chrono::milliseconds hard_time_limit{0};
     // Brokers: who waits for the result is told when the job starts.
     bool track_started = false;

@@ -25,8 +25,8 @@ struct worker_node_options {
 // The node has the pool's name.
 class worker_node {
 public:
-    // Null where the queue is in the data folder: nobody can ask there. Queue, pool, log and metrics outlive the node;
-    // it is ended after the pool has stopped, so that it can be asked what is still running.
+    // Null where the queue is in the data folder: nobody can ask there. Queue, pool, log and metrics outlive the node; it
+    // is ended after the pool has stopped, so that it can be asked what is still running.
     static std::unique_ptr<worker_node> attach(job_queue& queue, worker_pool& pool,
                                                worker_node_options options, logger& log,
                                                metrics& counted);

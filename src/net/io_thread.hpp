@@ -30,8 +30,7 @@ public:
     bool here() const noexcept { return thread_.get_id() == std::this_thread::get_id(); }
     loop& events() noexcept { return loop_; }
 
-    // Runs `work` on the thread, after what was posted before, and waits for its end. From another thread, while it
-    // runs.
+    // Runs `work` on the thread, after what was posted before, and waits for its end. From another thread, while it runs.
     template <class F>
     void run(F work) {
         // Shared: who waits may go on before set_value() has returned.

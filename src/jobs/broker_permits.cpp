@@ -30,8 +30,9 @@ void broker_store::see_permit(const delivery& received, delivered& d) const {
         d.lane += each.key + '\n';
     if (received.redelivered && ledger_->counts_losses())
         d.request.counted_id = m.id;
-    else if (const auto* returns = received.parts.headers.find(returns_header))
-        d.losses = returns->to_int() / returns_per_loss;
+    else if (received.redelivered)
+        if (const auto* returns = received.parts.headers.find(returns_header))
+            d.losses = returns->to_int() / returns_per_loss;
     if (!d.request.places.empty() || !d.request.counted_id.empty())
         d.permit = permission::wanted;
 }

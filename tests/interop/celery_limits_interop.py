@@ -59,8 +59,11 @@ class Limits:
         self.until_settled(queue)
         return time.monotonic() - begin
 
+    def one_at_a_time(self):
+        return {"carillon_concurrency_key": self.queue(), "carillon_concurrency_max": 1}
+
     def test_jobs_with_one_key_run_one_after_the_other(self):
-        took = self.run_limited(0.2, 10, headers={"carillon_concurrency_key": "k", "carillon_concurrency_max": 1})
+        took = self.run_limited(0.2, 10, headers=self.one_at_a_time())
         self.assertGreaterEqual(took, self.least(10 * 0.2))
 
     def test_jobs_of_a_queue_run_two_at_a_time(self):
@@ -74,6 +77,22 @@ class LimitsOverRedis(Limits, Redis, unittest.TestCase):
 
     def least(self, seconds):
         return seconds
+
+    def test_the_place_of_a_worker_that_was_killed_is_free_after_its_lease(self):
+        queue, headers = self.queue(), self.one_at_a_time()
+        place = f"carillon:places:key:{queue}"
+        killed = self.carillon_worker(queue)
+        running = self.send("bench.sleep", 3, queue=queue, headers=headers)
+        self.until(lambda: self.broker.command("ZCARD", place) == 1, "the place is taken")
+        killed.child.kill()
+        self.carillon_worker(queue)
+        waiting = self.send("bench.add", 2, 3, queue=queue, headers=headers)
+        begin = time.monotonic()
+        self.assertEqual(self.get(waiting, seconds=SOON + self.lease_seconds), 5)
+        self.assertGreater(time.monotonic() - begin, 5)
+        self.assertEqual(self.get(running, seconds=SOON + self.lease_seconds), 3)
+        self.until(lambda: self.broker.command("EXISTS", place) == 0, "nobody has it")
+        self.until_settled(queue)
 
 
 class LimitsOverRabbitmq(Limits, Rabbitmq, unittest.TestCase):

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "jobs/broker/ledger.hpp"
+#include "jobs/broker/limited_lanes.hpp"
 #include "jobs/broker/test_redis_broker.hpp"
 #include "jobs/open_store.hpp"
 #include "jobs/test_station.hpp"
@@ -100,6 +101,35 @@ TEST_CASE("a ledger gives all places of a request or none, and each holder one")
     auto one = redis_ledger(redis.url()), other = redis_ledger(redis.url());
     check_places(*one, *other);
     CHECK(one->counts_losses());
+}
+
+TEST_CASE("of those who wait for the same place one asks, and the longer the more seldom") {
+    jobs::limited_lanes lanes;
+    CHECK_FALSE(lanes.join("a", 1)); // it asks
+    CHECK(lanes.join("a", 2));
+    CHECK(lanes.join("a", 3));
+    CHECK_FALSE(lanes.join("b", 4));
+    CHECK(lanes.size() == 2);
+    CHECK(lanes.due(now() + 1h).empty()); // both are asking
+    lanes.refused("a", 1);
+    CHECK(lanes.size() == 3);
+    CHECK(lanes.due(now()).empty());
+    const auto first = *lanes.next() - now();
+    CHECK(lanes.due(now() + 1h) == std::vector<std::int64_t>{1});
+    lanes.refused("a", 1);
+    CHECK(*lanes.next() - now() > first);
+    CHECK_FALSE(lanes.hurry([](const std::string& name) { return name == "b"; }));
+    CHECK(lanes.hurry([](const std::string& name) { return name == "a"; }));
+    CHECK(lanes.due(now()) == std::vector<std::int64_t>{1});
+    CHECK(lanes.given("a") == 2);
+    CHECK(lanes.given("b") == 0);
+    CHECK(lanes.join("a", 5));
+    CHECK(lanes.join("a", 6));
+    CHECK(lanes.halve("a") == std::vector<std::int64_t>{6, 5});
+    CHECK_FALSE(lanes.remove("a", 2)); // it asked
+    CHECK(lanes.remove("a", 3));
+    CHECK(lanes.size() == 0);
+    CHECK_FALSE(lanes.next());
 }
 
 TEST_CASE("a place in Redis is free again when nobody keeps it for the span of its lease") {
@@ -211,6 +241,37 @@ TEST_CASE("over a broker a job that waits too long for a place goes to the broke
     auto pool = here.pool(2);
     CHECK(here.server->wait([](const auto& s) { return s.delayed.size() == 1; }));
     finish.open();
+}
+
+TEST_CASE("what waits for a place while all threads here are busy goes to who can use it") {
+    if (no_redis())
+        return;
+    net::redis::test::server redis;
+    station busy;
+    station idle(busy.server, busy.records);
+    std::atomic<int> inside{0};
+    std::atomic<bool> both{false};
+    for (auto* each : {&busy, &idle}) {
+        each->permits = redis_ledger(redis.url());
+        each->registry.add("limited", [&](job_context& context, const job_arguments&) -> value {
+            ++inside;
+            while (!both && context.wait_for(1ms))
+                both = inside == 2;
+            --inside;
+            return nullptr;
+        });
+    }
+    auto& queue = busy.open();
+    std::vector<std::string> ids;
+    for (int i = 0; i < 20; ++i)
+        ids.push_back(queue.enqueue("limited", {}, keyed("k", 2)).value());
+    auto pool = busy.pool(1);
+    REQUIRE(busy.server->wait([](const auto& s) { return s.unacknowledged.size() == 20; }));
+    idle.open();
+    auto helper = idle.pool(1);
+    for (const auto& id : ids)
+        CHECK(queue.wait(id, soon()).value().state == job_state::completed);
+    CHECK(both);
 }
 
 TEST_CASE("a pool that stops gives back what waits for a place, and leaves its own") {

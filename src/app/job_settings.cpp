@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/option_kinds.hpp"
 #include "jobs/broker/amqp_address.hpp"
 #include "jobs/broker/redis_broker.hpp"
 #include "jobs/open_store.hpp"
@@ -36,14 +37,29 @@ bool is_redis_url(std::string_view url) noexcept {
 
 bool jobs_on_broker(const settings& config) noexcept { return config.broker != embedded; }
 
+result<std::pair<std::string, std::uint32_t>> queue_limit_of(std::string_view text) {
+    const auto cut = text.rfind('=');
+    if (cut == std::string_view::npos || cut == 0)
+        return bad_value(text, "QUEUE=NUMBER");
+    auto jobs = parse_number<std::uint32_t>(text.substr(cut + 1), 1, 1'000'000);
+    if (!jobs)
+        return jobs.error();
+    return std::pair(std::string(text.substr(0, cut)), *jobs);
+}
+
 job_queue_options queue_options(const settings& config) {
     job_queue_options options;
     options.data_dir = config.data_dir;
+    for (const auto& each : config.queue_limits)
+        if (auto limit = queue_limit_of(each))
+            options.queue_limits.insert(*std::move(limit));
     if (jobs_on_broker(config)) {
         options.broker = config.broker;
         options.results = config.result_backend;
         options.results_expire = config.result_expires;
         options.visibility_timeout = config.visibility_timeout;
+        options.keyprefix = config.broker_key_prefix;
+        options.results_keyprefix = config.result_key_prefix;
     }
     return options;
 }
@@ -89,6 +105,7 @@ open_console(const settings& config, logger& log, metrics& counters,
     jobs::broker_options options;
     options.url = config.broker;
     options.visibility_timeout = config.visibility_timeout;
+    options.keyprefix = config.broker_key_prefix;
     auto through = jobs::open_broker(options, log, counters);
     if (!through)
         return through.error();

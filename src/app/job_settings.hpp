@@ -18,6 +18,9 @@ namespace carillon::app {
 bool is_redis_url(std::string_view url) noexcept;
 // False: the queue is in the data folder.
 bool jobs_on_broker(const settings& config) noexcept;
+// One entry of queue-limits, QUEUE=NUMBER: how many jobs of a queue may run at once.
+result<std::pair<std::string, std::uint32_t>> queue_limit_of(std::string_view text);
+
 job_queue_options queue_options(const settings& config);
 
 // The result backend of a broker when nobody chose one.

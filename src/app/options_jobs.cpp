@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "app/job_settings.hpp"
 #include "app/option_kinds.hpp"
 #include "jobs/broker/amqp_address.hpp"
@@ -65,6 +67,36 @@ result<void> set_beat_store(settings& s, const std::vector<std::string>& given) 
     return {};
 }
 
+option key_prefix_option(std::string name, std::string help, std::string settings::*member) {
+    auto made = text_option(std::move(name), "TEXT", std::move(help), member);
+    made.set = [member](settings& s, const std::vector<std::string>& given) -> result<void> {
+        constexpr std::size_t bytes_max = 64;
+        const auto& text = given.back();
+        const bool plain =
+            std::ranges::all_of(text, [](unsigned char c) { return c > ' ' && c != 0x7f; });
+        if (text.size() > bytes_max || !plain)
+            return bad_value(text, "up to 64 bytes without spaces");
+        s.*member = text;
+        return {};
+    };
+    return made;
+}
+
+option queue_limits_option() {
+    auto made = list_option("queue-limits", "QUEUE=NUMBER",
+                            "how many jobs of a queue run at once, over all workers; the same for "
+                            "all of them",
+                            &settings::queue_limits, true);
+    made.set = [](settings& s, const std::vector<std::string>& given) -> result<void> {
+        for (const auto& one : given)
+            if (auto limit = queue_limit_of(one); !limit)
+                return limit.error();
+        s.queue_limits = given;
+        return {};
+    };
+    return made;
+}
+
 } // namespace
 
 void add_job_options(std::vector<option>& all) {
@@ -96,6 +128,17 @@ void add_job_options(std::vector<option>& all) {
     beats.set = set_beat_store;
     beats.get = shown_beat_store;
     all.push_back(std::move(beats));
+    all.push_back(key_prefix_option(
+        "broker-key-prefix",
+        "with a broker on Redis: what the names of its keys begin with, as Celery's "
+        "global_keyprefix in broker_transport_options",
+        &settings::broker_key_prefix));
+    all.push_back(
+        key_prefix_option("result-key-prefix",
+                          "with results in Redis: the same, as Celery's global_keyprefix in "
+                          "result_backend_transport_options",
+                          &settings::result_key_prefix));
+    all.push_back(queue_limits_option());
 }
 
 } // namespace carillon::app

@@ -192,6 +192,9 @@ TEST_CASE("the secrets of a broker are neither shown nor repeated by what is wro
     }
     CHECK(says(complaint("broker = 'kafka://h'"), {"embedded:, amqp://", "redis://HOST"}));
     CHECK(says(complaint("visibility-timeout = 9"), {"from 10 to"}));
+    CHECK(says(complaint("broker-key-prefix = 'two words'"), {"up to 64 bytes"}));
+    CHECK(says(complaint("queue-limits = ['reports=2', 'reports']"), {"QUEUE=NUMBER"}));
+    CHECK(says(complaint("queue-limits = 'reports=0'"), {"from 1 to"}));
 }
 
 TEST_CASE("an unknown key names its file and line, and the nearest known one") {

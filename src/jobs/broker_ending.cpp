@@ -300,6 +300,7 @@ void broker_store::settle(const shared_ending& e, bool completed) {
                     ended_away_.add({run_name(*e->end.of)});
                 }
             }
+            wanted_again |= leave_permit(e->end.job.seq, *found->second, completed);
             out_.erase(found);
         }
     }

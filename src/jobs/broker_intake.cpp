@@ -45,9 +45,14 @@ void broker_store::on_down(const failure&) noexcept {
         ++connections_;
     }
     heard_good_ = now();
-    for (const auto seq : ready_)
-        out_.erase(seq);
+    std::erase_if(out_, [&](const auto& each) {
+        if (each.second->owner != 0)
+            return false;
+        leave_permit(each.first, *each.second, false);
+        return true;
+    });
     ready_.clear();
+    lanes_.clear();
     held_.clear();
     for (auto& [seq, d] : out_) {
         if (d->message && d->tag != 0)
@@ -159,7 +164,7 @@ void broker_store::sort_in(const delivery& received, std::unique_ptr<delivered> 
                            std::vector<action>& calls) {
     if (!d->message) {
         if (!d->known.id.empty())
-            return make_ready(std::move(d)); // it fails as any job may
+            return make_ready(std::move(d), calls); // it fails as any job may
         count_.refused.add();
         log_.warning("a message that nobody can be told about was rejected",
                      {{"queue", d->queue}, {"error", d->unreadable.message}});
@@ -171,12 +176,14 @@ void broker_store::sort_in(const delivery& received, std::unique_ptr<delivered> 
         return;
     if (revoked_.contains(m.id)) {
         d->cancel = true;
-        return make_ready(std::move(d));
+        return make_ready(std::move(d), calls);
     }
     const auto at = utc_now();
     const bool expired = m.expires && *m.expires < at;
-    if (expired || !m.eta || *m.eta <= at)
-        return make_ready(std::move(d));
+    if (expired || !m.eta || *m.eta <= at) {
+        see_permit(received, *d);
+        return make_ready(std::move(d), calls);
+    }
     if (*m.eta <= at + options_.hold_max && held_.size() < options_.held_max)
         return held_.add(*m.eta, m.id, received);
     count_.delayed.add();
@@ -204,10 +211,15 @@ bool broker_store::rejoin(const delivery& received, const celery::message& m,
     return true;
 }
 
-void broker_store::make_ready(std::unique_ptr<delivered> d) {
+void broker_store::make_ready(std::unique_ptr<delivered> d, std::vector<action>& calls) {
     const auto seq = ++last_seq_;
-    out_.emplace(seq, std::move(d));
-    ready_.push_back(seq);
+    auto& there = *out_.emplace(seq, std::move(d)).first->second;
+    if (there.permit == permission::wanted)
+        there.request.holder = fmt::format("{}.{}", self_, seq);
+    if (there.lane.empty() || !lanes_.join(there.lane, seq))
+        ready_.push_back(seq);
+    else if (lanes_.size() > options_.limited_max)
+        put_off(seq, calls);
 }
 
 void broker_store::wake_due(std::vector<action>& calls) {
@@ -231,6 +243,7 @@ claimed_job broker_store::claimed(std::int64_t seq, const delivered& d) const {
     job.task = m.task;
     job.priority = m.priority;
     job.attempts = job.retries = m.retries;
+    job.losses = d.losses;
     job.expires = m.expires;
     auto heard_by = group_of(m);
     job.group = std::move(heard_by.group);
@@ -253,6 +266,8 @@ result<std::vector<claimed_job>> broker_store::claim(std::int64_t owner,
             return failure{errc::not_found, "this worker has not been added"};
         tended_ = now();
         wake_due(calls);
+        for (const auto seq : lanes_.due(now()))
+            try_again(seq);
         asks->second.held_up = asks->second.endings.size() >= endings_max;
         const std::size_t enough = asks->second.held_up ? 0 : std::size_t{now_max} + ahead_max;
         std::deque<std::int64_t> others;
@@ -262,6 +277,13 @@ result<std::vector<claimed_job>> broker_store::claim(std::int64_t owner,
             auto& d = *out_.at(seq);
             if (std::ranges::find(queues, d.queue) == queues.end()) {
                 others.push_back(seq);
+                continue;
+            }
+            if (needs_permit(d)) { // is not taken ahead of its run
+                if (taken.size() + asking_ < now_max && !asks->second.held_up)
+                    ask(seq, d, calls);
+                else
+                    others.push_back(seq);
                 continue;
             }
             d.owner = owner;
@@ -286,7 +308,7 @@ void broker_store::adjust_prefetch(bool exact, std::vector<action>& calls) {
     }
     std::ranges::sort(queues);
     queues.erase(std::ranges::unique(queues).begin(), queues.end());
-    a.held = held_.size();
+    a.held = held_.size() + lanes_.size() + asking_;
     for (const auto& [seq, d] : out_)
         a.in_hand += d->owner != 0 && d->tag != 0 && !d->acknowledged;
     const auto level = next_prefetch(prefetch_, a, exact || now() < exact_until_);
@@ -305,8 +327,16 @@ void broker_store::hand_back_stuck(std::vector<action>& calls) {
         auto there = out_.find(seq);
         if (there->second->since > late)
             return false;
-        tags.push_back(there->second->tag);
+        const auto d = std::move(there->second);
         out_.erase(there);
+        tags.push_back(d->tag);
+        // Nobody here could use its place: those behind it go, too, to who can.
+        if (d->permit == permission::given)
+            for (const auto other : lanes_.halve(d->lane)) {
+                tags.push_back(out_.at(other)->tag);
+                out_.erase(other);
+            }
+        leave_permit(seq, *d, false);
         return true;
     });
     if (tags.empty())
@@ -324,11 +354,15 @@ void broker_store::hand_back_stuck(std::vector<action>& calls) {
 void broker_store::hand_back_all(std::vector<action>& calls) {
     auto tags = held_.tags();
     held_.clear();
-    for (const auto seq : ready_) {
-        tags.push_back(out_.at(seq)->tag);
-        out_.erase(seq);
-    }
+    std::erase_if(out_, [&](const auto& each) {
+        if (each.second->owner != 0)
+            return false;
+        tags.push_back(each.second->tag);
+        leave_permit(each.first, *each.second, false);
+        return true;
+    });
     ready_.clear();
+    lanes_.clear();
     {
         std::lock_guard inbox(inbox_guard_);
         for (const auto& each : inbox_)
@@ -354,6 +388,7 @@ bool broker_store::begin_run(std::int64_t seq, std::int64_t owner) {
         const auto& m = *d.message;
         if (d.tag == 0) { // not begun when its connection was lost: only its copy runs
             orphans_.erase(m.id);
+            leave_permit(seq, d, false);
             out_.erase(found);
             return false;
         }
@@ -429,6 +464,7 @@ void broker_store::give_back(std::int64_t owner, std::vector<held_job> jobs) {
                 tags.push_back(found->second->tag);
             if (found->second->message)
                 orphans_.erase(found->second->message->id);
+            leave_permit(job.seq, *found->second, false);
             out_.erase(found);
         }
         if (auto found = workers_.find(owner); found != workers_.end())

@@ -38,8 +38,9 @@ counter& declare(metrics& m, std::string_view what, std::string_view help) {
 
 broker_store::broker_store(broker_store_options options, std::unique_ptr<broker> through,
                            std::unique_ptr<result_store> results, const job_registry& registry,
-                           logger& log, metrics& counted)
-    : options_(std::move(options)), registry_(registry), origin_(origin_name()), log_(log),
+                           logger& log, metrics& counted, std::unique_ptr<ledger> permits)
+    : options_(std::move(options)), registry_(registry), self_(make_uuid()), origin_(origin_name()),
+      log_(log),
       count_{declare(counted, "rejoined",
                      "Redelivered messages of jobs that still ran here, joined to their runs"),
              declare(counted, "unacknowledged",
@@ -47,8 +48,8 @@ broker_store::broker_store(broker_store_options options, std::unique_ptr<broker>
              declare(counted, "repeated", "Redelivered messages of jobs that had ended here"),
              declare(counted, "put_off", "Messages handed to the broker's store until their time"),
              declare(counted, "refused", "Messages that nobody can be told about, rejected")},
-      revoked_(options_.revoked), ended_away_(ended_away_limits), broker_(std::move(through)),
-      results_(std::move(results)) {
+      revoked_(options_.revoked), ended_away_(ended_away_limits), ledger_(std::move(permits)),
+      broker_(std::move(through)), results_(std::move(results)) {
     replies_ = !results_->reply_to().empty();
     broker_->start(*this);
     housekeeper_ = std::thread([this] { keep_house(); });
@@ -78,6 +79,7 @@ broker_store::~broker_store() {
         static_cast<void>(results_.release());
     }
     broker_.reset();
+    ledger_.reset(); // the last ends left their places
 }
 
 celery::sending broker_store::sending_now() {
@@ -347,7 +349,8 @@ broker_store::depth broker_store::unfinished() const {
     std::lock_guard lock(guard_);
     auto d = depth_;
     d.delayed += static_cast<std::int64_t>(held_.size());
-    d.held += static_cast<std::int64_t>(out_.size());
+    d.limited = static_cast<std::int64_t>(lanes_.size());
+    d.held += static_cast<std::int64_t>(out_.size()) - d.limited;
     return d;
 }
 

@@ -20,9 +20,12 @@
 
 #include "jobs/broker/broker.hpp"
 #include "jobs/broker/held_messages.hpp"
+#include "jobs/broker/ledger.hpp"
+#include "jobs/broker/limited_lanes.hpp"
 #include "jobs/broker/prefetch.hpp"
 #include "jobs/broker/result_store.hpp"
 #include "jobs/broker/sequence.hpp"
+#include "jobs/broker_store_options.hpp"
 #include "jobs/control/event_sender.hpp"
 #include "jobs/control/newest_ids.hpp"
 #include "jobs/job_store.hpp"
@@ -31,33 +34,13 @@
 
 namespace carillon::jobs {
 
-struct broker_store_options {
-    std::string default_queue = "celery"; // of tasks that nobody here has registered
-    std::size_t message_bytes_max = 1 << 20;
-    // A message whose time comes within hold_max waits here; one whose time is later, and all above held_max, in the
-    // broker's store.
-    std::chrono::minutes hold_max{10};
-    std::size_t held_max = 10'000;
-    newest_ids::limits revoked = revoked_limits; // ids that are remembered as revoked
-    std::size_t sent_max = 50'000;               // jobs of this process that are remembered
-    std::size_t reply_bytes_max = 64u << 20;     // of their results, where those come as replies
-    // Deliveries in hand are shown to be alive that often.
-    std::chrono::milliseconds touch_interval{60'000};
-    std::chrono::seconds unique_life{
-        86'400}; // a unique key is free again after this time, whatever happens
-    std::chrono::milliseconds retry_pause{
-        500}; // before an end that could not be stored is tried again
-    std::chrono::milliseconds deaf_after{
-        15'000}; // ping() fails when no work could be taken for so long
-};
-
 // The registry, log and metrics outlive it.
 class broker_store final : public job_store, private broker_events {
 public:
     // Starts the broker.
     broker_store(broker_store_options options, std::unique_ptr<broker> through,
                  std::unique_ptr<result_store> results, const job_registry& registry, logger& log,
-                 metrics& counted);
+                 metrics& counted, std::unique_ptr<ledger> permits = make_local_ledger());
     // Ends what is under way: jobs that have not ended come again elsewhere.
     ~broker_store() override;
 
@@ -131,6 +114,8 @@ public:
     broker& through() noexcept { return *broker_; }
 
 private:
+    // Whether a delivery may begin as far as the ledger is concerned.
+    enum class permission : std::uint8_t { none, wanted, asked, given }; // none: it needs none
     // A delivery that a worker may take, has taken or has run.
     struct delivered {
         std::uint64_t tag = 0;  // 0: the connection that delivered it is lost
@@ -140,8 +125,12 @@ private:
         failure unreadable;
         std::string queue;
         bool begun = false, acknowledged = false, cancel = false, ending = false;
-        steady_time since = now();
+        steady_time since = now(), arrived = since;
         steady_time started{}; // its run
+        permission permit = permission::none;
+        run_request request;
+        std::string lane; // what it has to wait for; empty: nothing
+        std::int64_t losses = 0;
     };
     struct worker {
         worker_info shown;
@@ -189,7 +178,7 @@ private:
                  std::vector<action>& calls);
     bool rejoin(const delivery& received, const wire::celery::message& m,
                 std::vector<action>& calls);
-    void make_ready(std::unique_ptr<delivered> read);
+    void make_ready(std::unique_ptr<delivered> read, std::vector<action>& calls);
     void wake_due(std::vector<action>& calls);
     void adjust_prefetch(bool exact, std::vector<action>& calls);
     void hand_back_stuck(std::vector<action>& calls);
@@ -197,6 +186,19 @@ private:
     static std::unique_ptr<delivered> read(const delivery& received);
     claimed_job claimed(std::int64_t seq, const delivered& d) const;
     void changed();
+
+    // --- permits (broker_permits.cpp)
+    void see_permit(const delivery& received, delivered& d) const;
+    static bool needs_permit(const delivered& d);
+    void ask(std::int64_t seq, delivered& d, std::vector<action>& calls);
+    void answered(std::int64_t seq, const run_request& request, const result<run_permit>& answer);
+    void permitted(std::int64_t seq, delivered& d, const result<run_permit>& answer);
+    void refused(std::int64_t seq, delivered& d, std::vector<action>& calls);
+    void try_again(std::int64_t seq);
+    void put_off(std::int64_t seq, std::vector<action>& calls);
+    bool leave_permit(std::int64_t seq, const delivered& d, bool ended);
+    void ask_for_idle_lanes(std::vector<action>& calls);
+    std::vector<run_request> held_permits() const;
 
     // --- ends (broker_ending.cpp)
     struct ending;
@@ -235,6 +237,7 @@ private:
 
     const broker_store_options options_;
     const job_registry& registry_;
+    const std::string self_;   // this process among the holders of places
     const std::string origin_; // what this process calls itself in messages
     logger& log_;
     counters count_;
@@ -252,6 +255,11 @@ private:
     std::unordered_map<std::int64_t, std::unique_ptr<delivered>> out_;
     std::deque<std::int64_t> ready_;
     held_messages held_;
+    limited_lanes lanes_;
+    std::size_t asking_ = 0;   // of the ledger, without an answer
+    std::int64_t put_off_ = 0; // in a row, since the lanes were full
+    std::int64_t lost_ = 0;    // runs that never ended, heard of since the last tend()
+    bool ledger_good_ = true;  // it answered the last time
     newest_ids revoked_, ended_away_;
     std::unordered_map<std::string, std::int64_t> orphans_; // runs whose connection is lost, by id
     std::uint32_t prefetch_ = 0;
@@ -283,6 +291,7 @@ private:
     std::vector<std::pair<std::uint64_t, listener>> listeners_;
     std::uint64_t subscriptions_ = 0;
 
+    std::unique_ptr<ledger> ledger_;
     std::unique_ptr<broker> broker_;
     std::mutex replies_guard_;              // held while a reply is passed on
     std::unique_ptr<result_store> results_; // may work through the broker: goes first

@@ -8,6 +8,7 @@ namespace carillon::jobs {
 namespace {
 
 constexpr std::chrono::seconds depth_interval{5};
+constexpr int keeps_per_life = 3; // of a place
 
 } // namespace
 
@@ -71,15 +72,18 @@ result<std::int64_t> broker_store::tend(std::int64_t) {
     take_in();
     const auto state = broker_->status();
     std::vector<action> calls;
+    std::int64_t lost = 0;
     {
         std::lock_guard lock(guard_);
         tended_ = now();
         if (state)
             heard_good_ = now();
+        ask_for_idle_lanes(calls);
         hand_back_stuck(calls);
+        lost = std::exchange(lost_, 0);
     }
     make_calls(calls);
-    return 0;
+    return lost;
 }
 
 result<void> broker_store::remove_worker(std::int64_t owner, const std::string&) {
@@ -102,6 +106,7 @@ result<void> broker_store::remove_worker(std::int64_t owner, const std::string&)
                 return false;
             if (each.second->tag != 0 && !each.second->acknowledged)
                 tags.push_back(each.second->tag);
+            leave_permit(each.first, *each.second, false);
             return true;
         });
         calls.push_back([this, tags = std::move(tags)] {
@@ -123,7 +128,12 @@ result<std::vector<worker_info>> broker_store::workers() {
 
 result<std::optional<utc_time>> broker_store::next_eta() {
     std::lock_guard lock(guard_);
-    return held_.next();
+    auto first = held_.next();
+    if (const auto next = lanes_.next()) {
+        const auto when = utc_now() + std::chrono::ceil<std::chrono::milliseconds>(*next - now());
+        first = first ? std::min<utc_time>(*first, when) : when;
+    }
+    return first;
 }
 
 // --- revocations
@@ -141,8 +151,11 @@ void broker_store::stop_jobs(const std::vector<std::string>& ids, bool terminate
             for (const auto& each : held_.take(id))
                 sort_in(each, read(each), calls);
             for (auto& [seq, d] : out_)
-                if (d->message && d->message->id == id && (terminate || !d->begun))
+                if (d->message && d->message->id == id && (terminate || !d->begun)) {
                     d->cancel = true;
+                    if (lanes_.remove(d->lane, seq))
+                        try_again(seq); // to be settled
+                }
         }
     }
     make_calls(calls);
@@ -171,7 +184,7 @@ result<std::vector<std::int64_t>> broker_store::cancelled_of(std::int64_t owner)
 // --- what has to be done now and then
 
 void broker_store::keep_house() {
-    auto touched = now(), measured = now() - depth_interval;
+    auto touched = now(), kept = now(), measured = now() - depth_interval;
     std::unique_lock lock(guard_);
     while (!closing_) {
         std::vector<std::shared_ptr<sequence>> again;
@@ -183,6 +196,10 @@ void broker_store::keep_house() {
             for (const auto& [seq, d] : out_)
                 if (d->tag != 0 && !d->acknowledged)
                     tags.push_back(d->tag);
+        }
+        if (now() - kept >= options_.place_life / keeps_per_life) {
+            kept = now();
+            ledger_->keep(held_permits());
         }
         const bool measure = !consumed_.empty() && now() - measured >= depth_interval;
         auto queues = measure ? consumed_ : std::vector<std::string>();
@@ -212,8 +229,8 @@ void broker_store::keep_house() {
         lock.lock();
         if (results_good)
             results_good_ = now();
-        const auto pause =
-            std::min<std::chrono::milliseconds>(options_.retry_pause, options_.touch_interval);
+        const auto pause = std::min<std::chrono::milliseconds>(
+            {options_.retry_pause, options_.touch_interval, options_.place_life / keeps_per_life});
         wake_.wait_for(lock, pause, [&] { return closing_.load(); });
     }
 }

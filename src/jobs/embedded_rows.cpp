@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "jobs/embedded_limits.hpp"
+
 namespace carillon::jobs {
 
 namespace {
@@ -28,8 +30,8 @@ result<new_row> row_of(const wire::celery::message& m, std::string queue, std::s
     if (size > bytes_max)
         return failure{errc::too_large, fmt::format("the arguments of the job take {} bytes of {}",
                                                     size, bytes_max)};
-    return new_row{m.id,      m.task, std::move(queue),   group_of(m), m.priority, m.eta,
-                   m.expires, {},     *std::move(encoded)};
+    return new_row{m.id, m.task, std::move(queue),   group_of(m), m.priority, m.eta, m.expires,
+                   {},   {},     *std::move(encoded)};
 }
 
 result<std::string> add_row(connection& on, const new_row& job) {
@@ -40,15 +42,24 @@ result<std::string> add_row(connection& on, const new_row& job) {
         if (*holder)
             return **holder;
     }
+    auto begins = job.eta ? row_state::delayed : row_state::ready;
+    if (job.limit.max > 0 && !job.eta) {
+        auto queued = has_limited(on, job.limit.key, job.queue);
+        if (!queued)
+            return queued.error();
+        if (*queued)
+            begins = row_state::limited;
+    }
     auto added =
         on.query("INSERT INTO jobs (id, task, queue, state, priority, eta, expires, created, "
-                 "group_name, event_type, unique_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                 "RETURNING seq",
-                 {job.id, job.task, job.queue,
-                  static_cast<std::int64_t>(job.eta ? row_state::delayed : row_state::ready),
-                  job.priority, micros_or_null(job.eta), micros_or_null(job.expires),
-                  to_micros(utc_now()), job.heard_by.group, job.heard_by.event_type,
-                  job.unique_key.empty() ? value() : value(job.unique_key)});
+                 "group_name, event_type, unique_key, limit_key, limit_max) "
+                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
+                 {job.id, job.task, job.queue, static_cast<std::int64_t>(begins), job.priority,
+                  micros_or_null(job.eta), micros_or_null(job.expires), to_micros(utc_now()),
+                  job.heard_by.group, job.heard_by.event_type,
+                  job.unique_key.empty() ? value() : value(job.unique_key),
+                  job.limit.max > 0 ? value(job.limit.key) : value(),
+                  job.limit.max > 0 ? value(job.limit.max) : value()});
     if (!added)
         return added.error().code == errc::conflict
                    ? failure{errc::conflict, fmt::format("a job with the id {} exists", job.id)}

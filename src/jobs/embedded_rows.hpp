@@ -22,6 +22,7 @@ struct new_row {
     std::int64_t priority = 0;
     std::optional<utc_time> eta, expires;
     std::string unique_key;
+    concurrency_limit limit;
     wire::celery::encoded_message stored;
 };
 

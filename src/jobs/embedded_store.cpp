@@ -1,11 +1,13 @@
 #include "jobs/embedded_store.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
 #include <carillon/wire/json.hpp>
 
+#include "jobs/embedded_limits.hpp"
 #include "jobs/embedded_rows.hpp"
 #include "jobs/records.hpp"
 
@@ -32,7 +34,7 @@ constexpr std::string_view claim_sql =
     "attempts = attempts + ?, started = ?, progress = 0, message = '' WHERE seq IN "
     "(SELECT seq FROM jobs WHERE state = 0 AND queue = ? AND losses <= ? "
     "ORDER BY priority DESC, seq LIMIT ?) RETURNING seq, id, task, queue, priority, attempts, "
-    "retries, losses, cancel, expires, group_name, event_type";
+    "retries, losses, cancel, expires, group_name, event_type, limit_key, limit_max";
 
 struct claim_request {
     std::int64_t owner;
@@ -44,6 +46,7 @@ struct claim_request {
 // A claimed job with its message as it lies in the file: it is decoded on the thread that claims, not on the writer.
 struct taken_row {
     claimed_job job;
+    concurrency_limit limit;
     wire::celery::encoded_message stored;
 };
 
@@ -85,13 +88,40 @@ result<void> claim_from(connection& on, const claim_request& wanted,
             job.expires = from_micros(claim.integer(9));
         job.group = claim.text(10);
         job.event_type = claim.text(11);
+        if (!claim.is_null(12))
+            taken.back().limit = {std::string(claim.text(12)), claim.integer(13)};
     }
+}
+
+// The same, without those that no limit lets begin: others come in their place.
+result<void> claim_allowed(connection& on, claim_request wanted, std::vector<taken_row>& taken) {
+    constexpr int rounds_max = 32; // in one transaction; the next claim goes on
+    for (int round = 0; round < rounds_max && wanted.count > 0; ++round) {
+        const auto before = static_cast<std::ptrdiff_t>(taken.size());
+        if (auto from = claim_from(on, wanted, taken); !from)
+            return from;
+        std::vector<limited_claim> limited;
+        for (auto each = taken.begin() + before; each != taken.end(); ++each)
+            if (each->limit.max > 0)
+                limited.push_back({each->job.seq, each->job.priority, each->job.counted,
+                                   each->job.queue, each->limit});
+        if (limited.empty())
+            return {};
+        auto back = keep_back(on, std::move(limited));
+        if (!back)
+            return back.error();
+        std::erase_if(taken, [&](const auto& each) {
+            return std::ranges::find(*back, each.job.seq) != back->end();
+        });
+        wanted.count = static_cast<std::uint32_t>(back->size());
+    }
+    return {};
 }
 
 std::vector<claimed_job> in_order(std::vector<taken_row> taken) {
     std::vector<claimed_job> jobs;
     jobs.reserve(taken.size());
-    for (auto& [job, stored] : taken) {
+    for (auto& [job, limit, stored] : taken) {
         auto read = wire::celery::decode(stored.headers, stored.properties, stored.body);
         job.message =
             read ? result<shared_message>(std::make_shared<wire::celery::message>(*std::move(read)))
@@ -202,6 +232,7 @@ void embedded_store::add(new_job job, std::function<void(const result<std::strin
     if (!row)
         return done(row.error());
     row->unique_key = std::move(job.unique_key);
+    row->limit = workflow_.limit(job.message);
     count_new(row->eta.has_value());
     auto id = std::make_shared<result<std::string>>(failure{});
     group_commit::operation wanted;
@@ -263,7 +294,8 @@ result<bool> embedded_store::settle_cancelled(std::string_view id, const std::st
     bool settled = false;
     auto done = writer_->run([&](connection& on) -> result<void> {
         auto changed = on.query("UPDATE jobs SET state = 6, message = ?, finished = ? "
-                                "WHERE id = ? AND cancel = 1 AND state IN (-1, 0, 1) RETURNING seq",
+                                "WHERE id = ? AND cancel = 1 AND state IN (-2, -1, 0, 1) "
+                                "RETURNING seq, limit_key",
                                 {message, to_micros(utc_now()), std::string(id)});
         if (!changed)
             return changed.error();
@@ -271,6 +303,9 @@ result<bool> embedded_store::settle_cancelled(std::string_view id, const std::st
         if (!settled)
             return {};
         const auto seq = changed->front().at(0).to_int();
+        if (const auto& key = changed->front().at(1); key.is_string())
+            if (auto left = free_place(on, key.to_text()); !left)
+                return left;
         return embedded_workflow(on, workflow_).cancel_after(seq, message);
     });
     if (!done)
@@ -306,6 +341,24 @@ result<std::optional<bool>> embedded_store::requeue(std::string_view id) {
     return outcome;
 }
 
+// How many more jobs of the queue may be in workers' hands.
+result<std::uint32_t> embedded_store::room_of(connection& on, const std::string& queue) const {
+    const auto limit = options_.queue_limits.find(queue);
+    if (limit == options_.queue_limits.end())
+        return std::numeric_limits<std::uint32_t>::max();
+    auto held = held_of_queue(on, queue);
+    if (!held)
+        return held.error();
+    const std::int64_t max = limit->second;
+    return static_cast<std::uint32_t>(std::max<std::int64_t>(0, max - *held));
+}
+
+// A run of this process has left its hands. Its key is known until that is on disk: the transaction may be repeated.
+result<void> embedded_store::leave_place(connection& on, std::int64_t seq) const {
+    const auto held = limited_.find(seq);
+    return held == limited_.end() ? result<void>() : free_place(on, held->second);
+}
+
 // Costs a read, no transaction, where nothing may start.
 result<bool> embedded_store::worth_a_claim(std::span<const std::string> queues) {
     auto ready = has_ready(queues);
@@ -335,12 +388,19 @@ result<std::vector<claimed_job>> embedded_store::claim(std::int64_t owner,
             const auto enough = std::size_t{now_max} + (ahead ? ahead_max : 0);
             for (std::size_t i = 0; i < queues.size() && taken.size() < enough; ++i) {
                 const auto& queue = queues[(turn_ + i) % queues.size()];
-                const auto count = static_cast<std::uint32_t>(enough - taken.size());
-                if (auto from = claim_from(on, {owner, queue, count, ahead}, taken); !from)
+                auto count = static_cast<std::uint32_t>(enough - taken.size());
+                if (auto free = room_of(on, queue); !free)
+                    return free.error();
+                else
+                    count = std::min(count, *free);
+                if (auto from = claim_allowed(on, {owner, queue, count, ahead}, taken); !from)
                     return from;
             }
         }
         ++turn_;
+        for (auto& each : taken)
+            if (each.limit.max > 0)
+                limited_[each.job.seq] = each.limit.key;
         for (auto& each : taken)
             if (auto loaded = load_message(on, each.job.seq, each.stored); !loaded)
                 return loaded;
@@ -361,14 +421,17 @@ void embedded_store::end_run(run_end end, std::function<void(bool held)> done) {
         texts.next_headers = std::move(encoded->headers);
     }
     auto held = std::make_shared<bool>(false);
+    const auto seq = end.job.seq;
     auto following = consequences_of(end, workflow_.sending, log_);
     group_commit::operation wanted;
     if (following.none())
-        wanted.apply = [end = std::move(end), texts = std::move(texts),
+        wanted.apply = [this, end = std::move(end), texts = std::move(texts),
                         held](connection& on) -> result<void> {
             auto written = write_end(on, end, texts);
             *held = written && *written;
-            return written ? result<void>() : written.error();
+            if (!written)
+                return written.error();
+            return *held ? leave_place(on, end.job.seq) : result<void>();
         };
     else
         wanted.apply = [this, end = std::move(end), texts = std::move(texts),
@@ -377,9 +440,14 @@ void embedded_store::end_run(run_end end, std::function<void(bool held)> done) {
             *held = written && *written;
             if (!written)
                 return written.error();
-            return *held ? follow(on, end, following) : result<void>();
+            if (!*held)
+                return {};
+            if (auto left = leave_place(on, end.job.seq); !left)
+                return left;
+            return follow(on, end, following);
         };
-    wanted.settled = [held, done = std::move(done)](const result<void>& settled) {
+    wanted.settled = [this, seq, held, done = std::move(done)](const result<void>& settled) {
+        limited_.erase(seq);
         if (done)
             done(settled && *held);
     };
@@ -431,8 +499,17 @@ void embedded_store::give_back(std::int64_t owner, std::vector<held_job> jobs) {
     if (jobs.empty())
         return;
     group_commit::operation wanted;
-    wanted.apply = [owner, jobs = std::move(jobs)](connection& on) {
-        return write_given_back(on, owner, jobs);
+    wanted.settled = [this, jobs](const result<void>&) {
+        for (const auto& each : jobs)
+            limited_.erase(each.seq);
+    };
+    wanted.apply = [this, owner, jobs = std::move(jobs)](connection& on) -> result<void> {
+        if (auto written = write_given_back(on, owner, jobs); !written)
+            return written;
+        for (const auto& each : jobs)
+            if (auto left = leave_place(on, each.seq); !left)
+                return left;
+        return {};
     };
     wanted.until_done = true;
     writer_->submit(std::move(wanted));

@@ -1,4 +1,6 @@
 // The reading half of embedded_store, its opening and its watch for changes of other processes.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/uuid.hpp"
@@ -73,6 +75,7 @@ embedded_workflow::setting embedded_store::setting_of(const job_registry& regist
         const auto* entry = registry.find(o.what.task);
         return entry ? entry->options.queue : job_options().queue;
     };
+    with.limit = [&registry](const wire::celery::message& m) { return limit_of(m, registry); };
     with.message_bytes_max = message_bytes_max;
     with.log = &log;
     return with;
@@ -119,7 +122,7 @@ result<std::vector<job_record>> embedded_store::list(const job_filter& filter) {
     sql += " WHERE 1 = 1";
     array parameters;
     if (filter.state) {
-        static constexpr std::string_view rows_of[] = {"-1, 0, 1, 3", "2", "4", "5", "6"};
+        static constexpr std::string_view rows_of[] = {"-2, -1, 0, 1, 3", "2", "4", "5", "6"};
         sql += fmt::format(" AND state IN ({})", rows_of[static_cast<std::size_t>(*filter.state)]);
     }
     if (!filter.task.empty()) {
@@ -143,7 +146,7 @@ result<std::vector<job_record>> embedded_store::list(const job_filter& filter) {
 }
 
 result<std::vector<queue_info>> embedded_store::queues() {
-    auto found = read("SELECT queue, state, COUNT(*) FROM jobs WHERE state >= 0 "
+    auto found = read("SELECT queue, state, COUNT(*) FROM jobs WHERE state != -1 "
                       "GROUP BY queue, state ORDER BY queue");
     if (!found)
         return found.error();
@@ -154,7 +157,8 @@ result<std::vector<queue_info>> embedded_store::queues() {
         auto& q = queues.back();
         std::uint64_t* counts[] = {&q.waiting,   &q.delayed, &q.running,  &q.waiting,
                                    &q.completed, &q.failed,  &q.cancelled};
-        const auto state = static_cast<std::size_t>(each.at(1).to_int());
+        // Those that wait for a place wait as others do.
+        const auto state = static_cast<std::size_t>(std::max<std::int64_t>(0, each.at(1).to_int()));
         if (state < std::size(counts))
             *counts[state] += static_cast<std::uint64_t>(each.at(2).to_int());
     }
@@ -163,6 +167,14 @@ result<std::vector<queue_info>> embedded_store::queues() {
 
 result<bool> embedded_store::has_ready(std::span<const std::string> queues) {
     for (const auto& queue : queues) {
+        if (!options_.queue_limits.empty()) {
+            std::lock_guard lock(reader_guard_);
+            auto room = room_of(reader_, queue);
+            if (!room)
+                return room.error();
+            if (*room == 0)
+                continue;
+        }
         auto found = read("SELECT 1 FROM jobs WHERE queue = ? AND state = 0 LIMIT 1", {queue});
         if (!found)
             return found.error();
@@ -197,15 +209,19 @@ embedded_store::depth embedded_store::unfinished() const {
 }
 
 void embedded_store::measure_depth() {
-    auto found = watcher_.query("SELECT (SELECT COUNT(*) FROM jobs WHERE state = 0), "
-                                "(SELECT COUNT(*) FROM jobs WHERE state = 1), "
-                                "(SELECT COUNT(*) FROM jobs WHERE state IN (2, 3))",
-                                {});
+    auto found =
+        watcher_.query("SELECT (SELECT COUNT(*) FROM jobs WHERE state = 0), "
+                       "(SELECT COUNT(*) FROM jobs WHERE state = 1), "
+                       "(SELECT COUNT(*) FROM jobs WHERE state IN (2, 3)), "
+                       "(SELECT COUNT(*) FROM jobs WHERE limit_key IS NOT NULL AND state < 4 "
+                       "AND state = -2)",
+                       {});
     if (!found)
         return;
     const auto& counts = found->front();
     std::lock_guard lock(changes_guard_);
-    depth_ = {counts.at(0).to_int(), counts.at(1).to_int(), counts.at(2).to_int()};
+    depth_ = {counts.at(0).to_int(), counts.at(1).to_int(), counts.at(2).to_int(),
+              counts.at(3).to_int()};
 }
 
 result<void> embedded_store::ping() {

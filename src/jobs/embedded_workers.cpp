@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "jobs/embedded_limits.hpp"
 #include "jobs/embedded_store.hpp"
 #include "jobs/records.hpp"
 
@@ -85,10 +86,16 @@ result<bool> embedded_store::heartbeat(std::int64_t owner, std::uint64_t process
 result<std::int64_t> embedded_store::bury(std::int64_t owner, const std::string& why) {
     std::int64_t returned = 0;
     auto done = writer_->run([&](connection& on) -> result<void> {
+        auto keys = keys_held_by(on, owner);
+        if (!keys)
+            return keys.error();
         auto changed = on.execute(return_sql, {to_micros(utc_now()), why, owner});
         if (!changed)
             return changed.error();
         returned = *changed;
+        for (const auto& each : *keys)
+            if (auto left = free_place(on, each); !left)
+                return left;
         auto removed = on.execute("DELETE FROM workers WHERE seq = ?", {owner});
         return removed ? result<void>() : removed.error();
     });

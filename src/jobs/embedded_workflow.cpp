@@ -35,6 +35,7 @@ result<void> embedded_workflow::add_message(const celery::outgoing& o) {
     auto row = row_of(o.what, with_.route(o), with_.message_bytes_max);
     if (!row)
         return row.error();
+    row->limit = with_.limit(o.what);
     // A planned row, or one that failed before it could be sent and whose predecessor was put back by hand.
     auto removed = on_.execute("DELETE FROM jobs WHERE id = ? AND cancel = 0 AND (state = -1 OR "
                                "(state = 5 AND seq NOT IN (SELECT seq FROM messages)))",

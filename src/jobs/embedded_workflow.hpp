@@ -17,6 +17,7 @@ public:
     struct setting {
         std::function<wire::celery::sending()> sending; // what each new message says of its sender
         std::function<std::string(const wire::celery::outgoing&)> route;
+        std::function<concurrency_limit(const wire::celery::message&)> limit;
         std::size_t message_bytes_max = 0;
         logger* log = nullptr;
     };

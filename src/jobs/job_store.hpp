@@ -19,6 +19,7 @@
 #include <carillon/base/result.hpp>
 #include <carillon/jobs/job.hpp>
 #include <carillon/jobs/queue.hpp>
+#include <carillon/jobs/registry.hpp>
 
 namespace carillon::jobs {
 
@@ -151,7 +152,8 @@ public:
     // How many jobs are not finished, as of the last second or so.
     struct depth {
         std::int64_t ready = 0, delayed = 0, held = 0;
-        std::int64_t all() const noexcept { return ready + delayed + held; }
+        std::int64_t limited = 0; // wait for a place of a concurrency limit
+        std::int64_t all() const noexcept { return ready + delayed + held + limited; }
     };
     virtual depth unfinished() const = 0;
     virtual std::size_t pending() const = 0; // operations under way
@@ -175,5 +177,16 @@ struct group_headers {
 void put_group(wire::celery::message& m, const group_headers& heard_by);
 // What is malformed is read as none: the message may be a stranger's.
 group_headers group_of(const wire::celery::message& m);
+
+// How many jobs with a key may run at once. It travels in headers of our own, too.
+struct concurrency_limit {
+    std::string key;
+    std::int64_t max = 0; // 0: no limit
+};
+inline constexpr std::int64_t concurrency_limit_max = 1'000'000;
+// Writes what is set of it.
+void put_limit(wire::celery::message& m, const concurrency_limit& own);
+// What the message says, and where it says nothing the task. A header that is malformed is read as none.
+concurrency_limit limit_of(const wire::celery::message& m, const job_registry& registry);
 
 } // namespace carillon::jobs

@@ -1,9 +1,6 @@
 // Jobs across processes, and what kill -9 does to them. The test program starts itself again as the other process,
 // with one of the test cases that are skipped otherwise.
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -12,91 +9,20 @@
 #include <doctest/doctest.h>
 
 #include "channels/file_lock.hpp"
+#include "jobs/test_process.hpp"
 #include "jobs/test_support.hpp"
 
 namespace carillon {
 
 using std::chrono::milliseconds;
+using testing::other_process;
+using testing::say;
 using testing::soon;
 using testing::workshop;
 
 namespace {
 
-constexpr const char* folder_variable = "CARILLON_TEST_DATA_DIR";
-
-// Another process of this program that runs one test case. Killed at the end, if not before.
-class other_process {
-public:
-    other_process(const char* test_case, const std::filesystem::path& folder) {
-        int ends[2];
-        REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-        output_ = ends[0];
-        posix_spawn_file_actions_t actions;
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-        std::string pick = std::string("--test-case=") + test_case;
-        std::string program = "test_jobs", no_skip = "--no-skip", where = folder_variable;
-        where += "=" + folder.string();
-        char* arguments[] = {program.data(), no_skip.data(), pick.data(), nullptr};
-        std::vector<char*> environment{where.data()};
-        for (char** each = environ; *each; ++each)
-            environment.push_back(*each);
-        environment.push_back(nullptr);
-        const int failed = ::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments,
-                                         environment.data());
-        posix_spawn_file_actions_destroy(&actions);
-        ::close(ends[1]);
-        REQUIRE(failed == 0);
-    }
-    ~other_process() {
-        kill();
-        ::close(output_);
-    }
-    other_process(const other_process&) = delete;
-    other_process& operator=(const other_process&) = delete;
-
-    void kill() {
-        if (pid_ <= 0)
-            return;
-        ::kill(pid_, SIGKILL);
-        ::waitpid(pid_, nullptr, 0);
-        pid_ = 0;
-    }
-    // The next line it prints that begins with `mark`, without the mark; empty at its end.
-    std::string line(std::string_view mark) {
-        for (;;) {
-            const auto end = unread_.find('\n');
-            if (end == std::string::npos) {
-                char block[4096];
-                const auto n = ::read(output_, block, sizeof block);
-                if (n <= 0)
-                    return {};
-                unread_.append(block, static_cast<std::size_t>(n));
-                continue;
-            }
-            std::string text = unread_.substr(0, end);
-            unread_.erase(0, end + 1);
-            if (text.starts_with(mark))
-                return text.substr(mark.size());
-        }
-    }
-
-private:
-    pid_t pid_ = 0;
-    int output_ = -1;
-    std::string unread_;
-};
-
-void say(const std::string& text) {
-    const auto line = text + "\n";
-    REQUIRE(::write(STDOUT_FILENO, line.data(), line.size()) == static_cast<ssize_t>(line.size()));
-}
-
-std::filesystem::path own_folder() {
-    const char* folder = ::getenv(folder_variable);
-    REQUIRE(folder != nullptr);
-    return folder;
-}
+std::filesystem::path own_folder() { return testing::told_by_parent(); }
 
 // Writes down that a run began, in a way that survives kill -9.
 void note_run(const std::filesystem::path& folder, const std::string& id) {
@@ -166,7 +92,7 @@ TEST_CASE("process: a holder of the data folder until it is killed" * doctest::s
 }
 
 TEST_CASE("every job whose id was given is there after kill -9 of the one who enqueued it") {
-    MESSAGE("three cases are skipped: those named process are the child processes of the others");
+    MESSAGE("cases named process are skipped here: they are the child processes of the others");
     testing::temporary_folder folder;
     std::vector<std::string> given;
     {
@@ -223,6 +149,47 @@ TEST_CASE("jobs of a worker that is killed run again at once elsewhere") {
     CHECK(record.state == job_state::cancelled);
     CHECK(record.attempts == 2);
     CHECK(record.losses == 1);
+}
+
+TEST_CASE("the place of a job whose worker is killed is free at once, and never taken twice") {
+    testing::temporary_folder folder;
+    workshop shop(folder.path());
+    add_tasks(shop, shop.data_dir);
+    auto& queue = shop.open();
+    const char* const worker = "process: a worker that works until it is killed";
+    enqueue_options one_at_a_time;
+    one_at_a_time.concurrency_key = "k";
+    one_at_a_time.concurrency_max = 1;
+    const auto first = queue.enqueue("endless", {}, one_at_a_time).value();
+    const auto second = queue.enqueue("endless", {}, one_at_a_time).value();
+    const auto runs = [&] {
+        int all = 0;
+        for (const auto& [id, times] : noted_runs(folder.path()))
+            all += times;
+        return all;
+    };
+    const auto wait_for_runs = [&](int wanted) {
+        const auto limit = soon();
+        while (runs() < wanted && now() < limit)
+            testing::stored(queue).wait_for_change(testing::stored(queue).epoch(),
+                                                   now() + milliseconds(20));
+        CHECK(runs() == wanted);
+    };
+    other_process killed(worker, folder.path()), other(worker, folder.path());
+    REQUIRE(killed.line("ready") == "");
+    REQUIRE(other.line("ready") == "");
+    wait_for_runs(1);
+    other.kill();
+    killed.kill(); // one of them held the place
+    other_process last(worker, folder.path());
+    REQUIRE(last.line("ready") == "");
+    wait_for_runs(2);
+    CHECK(queue.cancel(first).value());
+    CHECK(queue.wait(first, soon()).value().state == job_state::cancelled);
+    wait_for_runs(3);
+    CHECK(noted_runs(folder.path())[second] == 1);
+    CHECK(queue.cancel(second).value());
+    CHECK(queue.wait(second, soon()).value().state == job_state::cancelled);
 }
 
 TEST_CASE("a job that runs in another process is cancelled from this one") {

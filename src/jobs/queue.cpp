@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t queue_name_chars_max = 255;
 constexpr std::size_t unique_key_chars_max = 255;
+constexpr std::size_t concurrency_key_chars_max = 255;
 constexpr std::size_t pending_operations_max = 100'000;
 constexpr std::uint32_t list_rows_max = 1'000;
 
@@ -41,6 +42,12 @@ result<void> check(const jobs::queue_core& core, const std::string& queue,
         return invalid("the time limits of a job are not negative");
     if (o.unique_key.size() > unique_key_chars_max)
         return invalid(fmt::format("a unique key has up to {} characters", unique_key_chars_max));
+    if (o.concurrency_key.size() > concurrency_key_chars_max)
+        return invalid(
+            fmt::format("a concurrency key has up to {} characters", concurrency_key_chars_max));
+    if (o.concurrency_max > jobs::concurrency_limit_max)
+        return invalid(
+            fmt::format("a concurrency limit is 1 to {} jobs", jobs::concurrency_limit_max));
     if (!o.group.empty() && (!is_group_name(o.group) || is_reserved_event_type(o.event_type)))
         return invalid("the group or the event type of a job is malformed");
     return check_room(core);
@@ -74,6 +81,7 @@ wire::celery::message message_of(std::string_view task, const job_registry::entr
     m.ignore_result = o.ignore_result;
     m.priority = o.priority;
     jobs::put_group(m, {o.group, o.event_type});
+    jobs::put_limit(m, {o.concurrency_key, o.concurrency_max});
     m.args = std::move(arguments.args);
     m.kwargs = std::move(arguments.kwargs);
     return m;
@@ -88,6 +96,9 @@ result<jobs::new_job> prepare(const jobs::queue_core& core, std::string_view tas
     job.queue = !o.queue.empty() ? o.queue : entry ? entry->options.queue : job_options().queue;
     if (auto fine = check(core, job.queue, o); !fine)
         return fine.error();
+    if (!o.concurrency_key.empty() && o.concurrency_max == 0 &&
+        (!entry || entry->options.concurrency_max == 0))
+        return invalid("a concurrency key needs a limit: concurrency_max of the job or its task");
     job.message = message_of(task, entry, std::move(arguments), o);
     job.unique_key = o.unique_key;
     return job;
@@ -106,6 +117,12 @@ result<std::unique_ptr<job_queue>> job_queue::open(job_queue_options options,
                                                    job_services services) {
     if (options.poll_interval.count() < 1)
         return invalid("poll_interval is at least one millisecond");
+    for (const auto& [queue, max] : options.queue_limits)
+        if (queue.empty() || queue.size() > queue_name_chars_max || max < 1 ||
+            max > jobs::concurrency_limit_max)
+            return invalid(
+                fmt::format("the limit of a queue is 1 to {} jobs, its name 1 to {} characters",
+                            jobs::concurrency_limit_max, queue_name_chars_max));
     std::shared_ptr<jobs::job_store> store;
     if (options.broker.empty()) {
         auto opened = jobs::embedded_store::open(options, services.registry,

@@ -25,8 +25,10 @@ queue_core::counters declare(metrics& m) {
 
 void observe_depth(metrics& m, const std::shared_ptr<job_store>& store) {
     using depth = job_store::depth;
-    const std::pair<const char*, std::int64_t depth::*> states[] = {
-        {"waiting", &depth::ready}, {"delayed", &depth::delayed}, {"held", &depth::held}};
+    const std::pair<const char*, std::int64_t depth::*> states[] = {{"waiting", &depth::ready},
+                                                                    {"delayed", &depth::delayed},
+                                                                    {"held", &depth::held},
+                                                                    {"limited", &depth::limited}};
     for (const auto& [state, member] : states)
         m.observe(metric_kind::gauge, "carillon_jobs_unfinished",
                   "Jobs in the queue, as of the last second",

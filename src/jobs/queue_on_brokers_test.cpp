@@ -6,6 +6,7 @@
 
 #include "jobs/broker/test_rabbitmq.hpp"
 #include "jobs/open_store.hpp"
+#include "jobs/test_process.hpp"
 #include "jobs/test_support.hpp"
 #include "net/redis/test_redis.hpp"
 
@@ -166,7 +167,34 @@ void check_cut_connections(const std::string& broker, const std::string& results
             plant.metric("carillon_jobs_unacknowledged_total"));
 }
 
+// A chain that this process sends and another one runs.
+void check_a_chain_elsewhere(const std::string& broker) {
+    process_on_broker office;
+    auto& queue = office.open(broker);
+    testing::other_process plant("process: a worker on a broker until it is killed", broker);
+    REQUIRE(plant.line("ready") == "");
+    for (int i = 0; i < 20; ++i) {
+        const auto chain = queue
+                               .enqueue(call("add", array{i, 3})
+                                            .then(call("add", array{10}))
+                                            .then(call("add", array{100})))
+                               .value();
+        const auto end = queue.wait(chain.id, soon());
+        REQUIRE(end);
+        CHECK(end->result == value(i + 113));
+    }
+}
+
 } // namespace
+
+TEST_CASE("process: a worker on a broker until it is killed" * doctest::skip()) {
+    process_on_broker plant;
+    add_tasks(plant.registry);
+    plant.open(testing::told_by_parent());
+    auto pool = plant.pool();
+    testing::say("ready");
+    ::pause();
+}
 
 TEST_CASE("the results of a queue are where its broker can keep them") {
     CHECK(jobs::usual_results("amqps://u:p@host//") == "rpc://");
@@ -218,6 +246,7 @@ TEST_CASE("a queue over RabbitMQ with results as replies, and through cut connec
     jobs::amqp::test::rabbitmq rabbit;
     check_a_working_day(rabbit.url(), {});
     check_cold_stop(rabbit.url());
+    check_a_chain_elsewhere(rabbit.url());
     check_cut_connections(rabbit.url(), {}, [&] {
         rabbit.control({"close_all_connections", "a test"});
     });

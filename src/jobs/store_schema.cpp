@@ -8,7 +8,7 @@ namespace carillon::jobs {
 
 namespace {
 
-constexpr std::int64_t schema_version = 2;
+constexpr std::int64_t schema_version = 3;
 
 // The message is a table of its own because it never changes: each change of a job rewrites its whole row, and
 // arguments may be large. Partial indexes keep claims independent of how many delayed and finished jobs there are.
@@ -47,6 +47,14 @@ constexpr const char* second_schema[] = {
     "PRIMARY KEY (group_id, score))",
 };
 
+// Version 3: concurrency limits.
+constexpr const char* third_schema[] = {
+    "ALTER TABLE jobs ADD COLUMN limit_key TEXT",
+    "ALTER TABLE jobs ADD COLUMN limit_max INTEGER",
+    "CREATE INDEX jobs_limited ON jobs(limit_key, state, queue, priority DESC) "
+    "WHERE limit_key IS NOT NULL AND state < 4",
+};
+
 result<void> run_all(db::sqlite::connection& on, std::span<const char* const> statements) {
     for (auto* sql : statements)
         if (auto done = on.run(sql); !done)
@@ -74,7 +82,10 @@ result<void> create(db::sqlite::connection& on) {
     if (*version < 1)
         if (auto done = run_all(on, first_schema); !done)
             return done;
-    if (auto done = run_all(on, second_schema); !done)
+    if (*version < 2)
+        if (auto done = run_all(on, second_schema); !done)
+            return done;
+    if (auto done = run_all(on, third_schema); !done)
         return done;
     return on.run(fmt::format("PRAGMA user_version = {}", schema_version));
 }

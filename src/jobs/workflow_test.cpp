@@ -244,28 +244,42 @@ TEST_CASE("a handler that stays past its hard time limit loses its job, and its 
     CHECK(shop.metric("carillon_jobs_failed_total") == 1);
 }
 
-TEST_CASE("a queue of the first version is brought up to date and keeps its jobs") {
-    testing::temporary_folder folder;
-    std::string id;
-    {
+TEST_CASE("a queue of an earlier version is brought up to date and keeps its jobs") {
+    const std::vector<std::string> third_to_second{
+        "DROP INDEX jobs_limited", "ALTER TABLE jobs DROP COLUMN limit_key",
+        "ALTER TABLE jobs DROP COLUMN limit_max", "PRAGMA user_version = 2"};
+    const std::vector<std::string> second_to_first{
+        "DROP INDEX jobs_unique", "ALTER TABLE jobs DROP COLUMN unique_key", "DROP TABLE chords",
+        "DROP TABLE chord_members", "PRAGMA user_version = 1"};
+    for (const int version : {1, 2}) {
+        CAPTURE(version);
+        testing::temporary_folder folder;
+        std::string id;
+        {
+            workshop shop(folder.path());
+            add_tasks(shop);
+            id = shop.open().enqueue("add", {array{4, 5}}).value();
+        }
+        {
+            auto file = db::sqlite::connection::open(folder.path() / "queue.db", {}).value();
+            for (const auto& sql : third_to_second)
+                file.run(sql.c_str()).value();
+            if (version == 1)
+                for (const auto& sql : second_to_first)
+                    file.run(sql.c_str()).value();
+        }
         workshop shop(folder.path());
         add_tasks(shop);
-        id = shop.open().enqueue("add", {array{4, 5}}).value();
+        auto& queue = shop.open();
+        auto pool = shop.pool();
+        CHECK(queue.wait(id, soon()).value().result == value(9));
+        enqueue_options limited;
+        limited.concurrency_max = 1;
+        const auto other = queue.enqueue("add", {array{1, 1}}, limited).value();
+        CHECK(queue.wait(other, soon()).value().result == value(2));
+        const auto sent = queue.enqueue(call("add", array{1}).then(call("add", array{1}))).value();
+        CHECK(queue.wait(sent.id, soon()).value().result == value(2));
     }
-    {
-        auto file = db::sqlite::connection::open(folder.path() / "queue.db", {}).value();
-        for (const char* sql :
-             {"DROP INDEX jobs_unique", "ALTER TABLE jobs DROP COLUMN unique_key",
-              "DROP TABLE chords", "DROP TABLE chord_members", "PRAGMA user_version = 1"})
-            file.run(sql).value();
-    }
-    workshop shop(folder.path());
-    add_tasks(shop);
-    auto& queue = shop.open();
-    auto pool = shop.pool();
-    CHECK(queue.wait(id, soon()).value().result == value(9));
-    const auto sent = queue.enqueue(call("add", array{1}).then(call("add", array{1}))).value();
-    CHECK(queue.wait(sent.id, soon()).value().result == value(2));
 }
 
 } // namespace carillon

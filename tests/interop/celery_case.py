@@ -41,7 +41,8 @@ class PythonWorker(PythonProcess):
         super().__init__("", "-m", "celery", "--app", "proj", "worker", "--queues", ",".join(queues), "--hostname",
                          f"{name}@%h", "--concurrency", "2", "--task-events", "--loglevel", "INFO",
                          environment={"PYTHONPATH": str(SITE), "INTEROP_CELERY_BROKER": case.broker_url,
-                                      "INTEROP_CELERY_RESULTS": case.results_url})
+                                      "INTEROP_CELERY_RESULTS": case.results_url,
+                                      "INTEROP_CELERY_PREFIX": case.key_prefix})
         del self.environment["DJANGO_SETTINGS_MODULE"]  # else Celery would set up that site
         self.node = f"{name}@{socket.gethostname()}"
 
@@ -66,6 +67,7 @@ class CeleryCase:
     """One broker for a class of tests; mixed into unittest.TestCase by Rabbitmq and Redis below."""
 
     with_python = with_carillon = True  # a worker of each for the whole class
+    key_prefix = ""  # of all names in Redis, on both sides
 
     @classmethod
     def setUpClass(cls):
@@ -89,7 +91,7 @@ class CeleryCase:
 
     @classmethod
     def make_sender(cls, **settings):
-        return make_app(cls.broker_url, cls.results_url, **settings)
+        return make_app(cls.broker_url, cls.results_url, cls.key_prefix, **settings)
 
     @classmethod
     def forget_results(cls):
@@ -100,7 +102,8 @@ class CeleryCase:
     @classmethod
     def carillon_place(cls):
         """The options that lead a command of Carillon to the same broker and results."""
-        return ["--broker", cls.broker_url, "--result-backend", cls.results_url]
+        prefix = ["--broker-key-prefix", cls.key_prefix, "--result-key-prefix", cls.key_prefix]
+        return ["--broker", cls.broker_url, "--result-backend", cls.results_url, *(prefix if cls.key_prefix else [])]
 
     # --- workers for one test ---
 
@@ -214,15 +217,15 @@ class Redis(CeleryCase):
 
     def left(self, queue):
         """Messages that wait, and what anybody holds."""
-        return self.waiting(queue) + self.broker.command("HLEN", "unacked") + self.broker.command(
-            "ZCARD", "unacked_index")
+        return self.waiting(queue) + self.broker.command("HLEN", f"{self.key_prefix}unacked") + self.broker.command(
+            "ZCARD", f"{self.key_prefix}unacked_index")
 
     def waiting(self, queue):
-        return self.broker.command("LLEN", queue)
+        return self.broker.command("LLEN", self.key_prefix + queue)
 
     def record(self, identity):
         """The stored result, or None."""
-        stored = self.broker.command("GET", f"celery-task-meta-{identity}")
+        stored = self.broker.command("GET", f"{self.key_prefix}celery-task-meta-{identity}")
         return json.loads(stored) if stored else None
 
 

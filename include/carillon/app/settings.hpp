@@ -39,6 +39,9 @@ struct settings {
     std::chrono::seconds visibility_timeout{3'600};
     std::string beat_store{"embedded:"};   // likewise
     std::vector<schedule_entry> schedules; // those of the configuration file
+    std::string broker_key_prefix,
+        result_key_prefix;                 // of names in Redis, as Celery's global_keyprefix
+    std::vector<std::string> queue_limits; // QUEUE=NUMBER
     std::uint32_t workers = 2;
     std::uint32_t threads = 0; // 0: the number of cores
     std::uint32_t blocking_threads = 8;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,11 +44,16 @@ struct job_queue_options {
     // Celery's setting of that name, which must be the same on both sides: how long a Redis broker waits for a worker
     // that is silent.
     std::chrono::seconds visibility_timeout{3'600};
-    std::string keyprefix;                       // of all names in Redis: Celery's global_keyprefix
+    std::string keyprefix; // of the broker's names in Redis: Celery's global_keyprefix
+    // The same of results, which Celery sets apart. `_` is added unless it ends in `:`, `_`, `-` or `.`.
+    std::string results_keyprefix;
     std::chrono::milliseconds poll_interval{50}; // how soon the work of other processes is noticed
     std::chrono::seconds keep_finished{7 * 86'400}; // how long finished jobs can be asked for
     std::size_t message_bytes_max = 1 << 20;        // arguments, encoded: errc::too_large above
     std::size_t result_bytes_max = 1 << 20;         // a larger result fails the job
+    // So many jobs of a queue run at once, over all workers of the queue as far as with concurrency_max. Every process
+    // with workers is to say the same.
+    std::map<std::string, std::uint32_t> queue_limits;
     // Jobs not finished, as far as is known here: errc::too_many_requests above.
     std::size_t waiting_max = 1'000'000;
 };
@@ -71,6 +77,11 @@ struct enqueue_options {
     // While a job with this key waits or runs, a further one is not added: its enqueue gives the id of the one that is
     // there. At most 255 characters. Brokers: where results are in Redis, and for a day at most.
     std::string unique_key;
+    // Jobs with the same key share the places of a concurrency limit: this one begins only while fewer than
+    // concurrency_max of them run. Empty: the name of the task. At most 255 characters. A key without a limit, here or
+    // of the task, is errc::invalid. A job that waits for a place holds no thread and stops nobody behind it.
+    std::string concurrency_key;
+    std::uint32_t concurrency_max = 0; // at most 1,000,000. Zero: its task's
     // Of this job rather than its task's. Zero: its task's.
     std::chrono::milliseconds soft_time_limit{0}, hard_time_limit{0};
     bool ignore_result = false; // brokers: nobody asks for the result, so none is stored
@@ -80,9 +91,8 @@ struct enqueue_options {
 
 // What was sent of a call.
 struct sent_call {
-    std::string
-        // whose record is that of the whole: the last step, what follows a group; of a bare group its id
-        id;
+    // Whose record is that of the whole: the last step, what follows a group; of a bare group its id.
+    std::string id;
     std::vector<std::string> members; // of a bare group: the ids of the calls in it
 };
 

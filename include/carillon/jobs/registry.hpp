@@ -110,6 +110,9 @@ struct job_options {
     bool track_started = false;
     // Brokers: acknowledged after it ran. False: before it runs, so that a job whose worker dies does not run again.
     bool acks_late = true;
+    // Jobs of this task that run at once, where their enqueue_options say nothing else: over all workers of the queue
+    // (docs/jobs.md, "Concurrency limits", says where that is not known). Zero: no limit.
+    std::uint32_t concurrency_max = 0;
     // Progress updates a second, at most. One of 100 per cent waits that long for the end of the job, which mostly
     // follows at once and then takes its place.
     double progress_rate = 5;

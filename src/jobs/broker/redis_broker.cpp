@@ -1,5 +1,6 @@
 #include "jobs/broker/redis_broker.hpp"
 
+#include <charconv>
 #include <mutex>
 #include <utility>
 
@@ -40,6 +41,17 @@ net::redis::client_options connection_of(const broker_options& options, std::str
     out.backoff_first = options.backoff_first;
     out.backoff_max = options.backoff_max;
     return out;
+}
+
+// The sum of what HMGET gave, where a list without delayed messages has none.
+std::uint64_t delayed_in(const reply& counts) {
+    std::uint64_t sum = 0;
+    for (const auto& each : counts.items) {
+        std::uint64_t one = 0;
+        std::from_chars(each.text.data(), each.text.data() + each.text.size(), one);
+        sum += one;
+    }
+    return sum;
 }
 
 incoming::counters counters_of(metrics& counted) {
@@ -392,25 +404,36 @@ void redis_broker::depths(std::vector<std::string> queues,
         for (const auto& name : queues)
             common->all.push_back({name, 0, {}, {}});
         constexpr std::int64_t priorities[] = {0, 3, 6, 9};
-        common->left = queues.size() * std::size(priorities);
+        common->left = queues.size() * (std::size(priorities) + 1);
         if (queues.empty())
             return heard(std::move(common->all));
-        for (std::size_t i = 0; i < queues.size(); ++i)
-            for (const auto priority : priorities)
-                client_->send(command{"LLEN", keys_.celery.queue(queues[i], priority)},
-                              [common, i, heard](const result<reply>& answer) {
-                                  if (!answer || answer->is_error())
-                                      common->why = why_not(answer);
-                                  else
-                                      common->all[i].ready +=
-                                          static_cast<std::uint64_t>(answer->number);
-                                  if (--common->left > 0)
-                                      return;
-                                  if (common->why)
-                                      heard(*common->why);
-                                  else
-                                      heard(std::move(common->all));
-                              });
+        // What `read` makes of each answer; all are told after the last.
+        const auto send = [&](const command& what, std::size_t i, auto read) {
+            client_->send(what, [common, i, heard, read](const result<reply>& answer) {
+                if (!answer || answer->is_error())
+                    common->why = why_not(answer);
+                else
+                    read(common->all[i], *answer);
+                if (--common->left > 0)
+                    return;
+                if (common->why)
+                    heard(*common->why);
+                else
+                    heard(std::move(common->all));
+            });
+        };
+        for (std::size_t i = 0; i < queues.size(); ++i) {
+            command delayed{"HMGET", keys_.delayed_counts};
+            for (const auto priority : priorities) {
+                const auto list = keys_.celery.queue(queues[i], priority);
+                send(command{"LLEN", list}, i, [](queue_depth& of, const reply& answer) {
+                    of.ready += static_cast<std::uint64_t>(answer.number);
+                });
+                delayed.add(list);
+            }
+            send(delayed, i,
+                 [](queue_depth& of, const reply& answer) { of.delayed = delayed_in(answer); });
+        }
     });
 }
 

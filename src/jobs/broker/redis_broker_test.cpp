@@ -210,7 +210,8 @@ TEST_CASE("a delayed message appears in its queue when it is due, once for all b
     all.insert(all.end(), others.begin(), others.end());
     CHECK(all.size() == 20);
     CHECK(std::set<std::string>(all.begin(), all.end()).size() == 20);
-    CHECK(becomes(redis.url(), {"EXISTS", "carillon:delayed", "unacked"}, 0));
+    CHECK(becomes(redis.url(), {"EXISTS", "carillon:delayed", "carillon:delayed:counts", "unacked"},
+                  0));
 }
 
 TEST_CASE("a delivery that is delayed leaves the worker's hands until then") {
@@ -258,7 +259,9 @@ TEST_CASE("depths count all priorities, and a key prefix stands before every key
     const auto found = told.get_future().get();
     REQUIRE(found.size() == 2);
     CHECK(found[0].ready == 2);
+    CHECK(found[0].delayed == 1);
     CHECK(found[1].ready == 0);
+    CHECK(found[1].delayed == 0);
     at->consume({"q"}, 1);
     REQUIRE(at.wait_count(1));
     const auto keys = ask(redis.url() + "/3", {"KEYS", "*"});

@@ -21,8 +21,9 @@ wire::celery::redis_names::options names_of(const broker_options& options, std::
 
 key_names::key_names(const broker_options& options, std::uint32_t database)
     : celery(names_of(options, database)), prefix(options.keyprefix),
-      delayed(prefix + "carillon:delayed"), holders(prefix + "carillon:holders"),
-      publishers(prefix + "carillon:publishers"), unreadable(prefix + "carillon:unreadable") {}
+      delayed(prefix + "carillon:delayed"), delayed_counts(delayed + ":counts"),
+      holders(prefix + "carillon:holders"), publishers(prefix + "carillon:publishers"),
+      unreadable(prefix + "carillon:unreadable") {}
 
 std::string key_names::suffix(std::int64_t priority) const {
     return celery.queue("", priority).substr(prefix.size());

@@ -25,7 +25,9 @@ struct key_names {
     std::string prefix;
     // A sorted set of messages by due time: the list's key, a line feed, the element.
     std::string delayed;
-    std::string holders;    // a sorted set: the brokers that live, by their last heartbeat
+    std::string
+        delayed_counts;  // a hash: how many of each list; the scripts make its name from the other
+    std::string holders; // a sorted set: the brokers that live, by their last heartbeat
     std::string publishers; // a hash: the last batch of each broker
     std::string unreadable; // a list: entries of `unacked` that nobody can restore
     // What follows the queue's name in the key of the list for that priority.

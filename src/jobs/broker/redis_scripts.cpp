@@ -85,7 +85,9 @@ local e = redis.call('HGET', KEYS[1], ARGV[1])
 if not e then
     return 0
 end
-redis.call('ZADD', KEYS[3], ARGV[2], ARGV[3] .. '\n' .. string.sub(e, 2, #e - #ARGV[4]))
+if redis.call('ZADD', KEYS[3], ARGV[2], ARGV[3] .. '\n' .. string.sub(e, 2, #e - #ARGV[4])) == 1 then
+    redis.call('HINCRBY', KEYS[3] .. ':counts', ARGV[3], 1)
+end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('HDEL', KEYS[1], ARGV[1])
 return 1
@@ -103,10 +105,12 @@ for _, m in ipairs(found) do
         redis.call('ZADD', KEYS[1], tonumber(now) + 60, m)
     else
         redis.call('ZREM', KEYS[1], m)
+        redis.call('HINCRBY', KEYS[1] .. ':counts', string.sub(m, 1, cut - 1), -1)
     end
 end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 if not first[2] then
+    redis.call('DEL', KEYS[1] .. ':counts')
     return {#found, -1}
 end
 return {#found, math.max(0, math.ceil((tonumber(first[2]) - tonumber(now)) * 1000))}
@@ -269,6 +273,9 @@ for i = 3, #ARGV, 3 do
         done = redis.pcall('LPUSH', ARGV[i], ARGV[i + 2])
     else
         done = redis.pcall('ZADD', KEYS[2], ARGV[i + 1], ARGV[i] .. '\n' .. ARGV[i + 2])
+        if done == 1 then
+            redis.pcall('HINCRBY', KEYS[2] .. ':counts', ARGV[i], 1)
+        end
     end
     if type(done) == 'table' and done.err then
         failed[#failed + 1] = i / 3

@@ -72,8 +72,8 @@ struct method {
         return *static_cast<const T*>(fields);
     }
 };
-// errc::corrupt where the payload is not what it says or is larger than method_bytes_max, and for methods that no server
-// sends to a client.
+// errc::corrupt where the payload is not what it says or is larger than method_bytes_max, and for methods that no
+// server sends to a client.
 result<method> read_method(std::string_view payload, arena& storage);
 
 // Appends a method's frame. `fields` is rabbitmq-c's struct of that number. False, with nothing appended, when it does

@@ -59,8 +59,8 @@ public:
     publisher(const publisher&) = delete;
 
     void publish(outgoing what);
-    // Replies, which go to the default exchange, wait while the broker is away or blocks: up to 10,000 and 16 MiB. Other
-    // messages are lost then.
+    // Replies, which go to the default exchange, wait while the broker is away or blocks: up to 10,000 and 16 MiB.
+    // Other messages are lost then.
     void emit(std::string exchange, std::string routing_key, std::string properties,
               std::string body);
 
@@ -71,8 +71,8 @@ public:
     void hold_back() noexcept { ++held_back_; }
     void let_go();
     void block(std::string_view reason); // empty: no more
-    void pump(); // sends what can be sent
-    void end();  // everything is told errc::cancelled
+    void pump();                         // sends what can be sent
+    void end();                          // everything is told errc::cancelled
 
 private:
     struct flight {

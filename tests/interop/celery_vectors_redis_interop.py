@@ -119,6 +119,19 @@ class ElementsInRedis(Redis, unittest.TestCase):
             self.assertEqual(mine.result, theirs.result)
         self.assertIsNotNone(mine.date_done.tzinfo)  # as with 5.6; 5.2 leaves the zone out
 
+    def test_03_elements_of_the_recorded_worker_are_run(self):
+        run = 0
+        for release in RELEASES:
+            for _, where, text, envelope in elements(release):
+                if not from_sender({"properties": envelope}):
+                    task = envelope["headers"]["id"]
+                    with self.subTest(release=release, task=task):
+                        self.push(where, text, envelope)
+                        self.until(lambda id=task: (self.record(id) or {}).get("status") in FINAL, "its record is final")
+                        self.assert_same_record(self.record(task), records(release)[task])
+                        run += 1
+        print(f"\n    {run} elements of the recorded worker run")
+
     def test_03_entries_that_a_dead_worker_held_are_taken_over(self):
         held = [(release, command) for release in RELEASES for _, command in commands(release, "HSET", "add", "retry")]
         tasks = {}

@@ -33,7 +33,7 @@ class Moments:
 
     def test_06_an_eta_from_carillon_is_kept_by_python_and_listed_meanwhile(self):
         at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
-        identity = self.call("proj.tasks.add", 2, 3, wait=False, options=["--eta", at.isoformat()]).stdout.strip()
+        identity = self.called("proj.tasks.add", 2, 3, options=["--eta", at.isoformat()])
         scheduled = self.app.control.inspect(timeout=1, destination=[self.python.node], limit=1).scheduled
         listed = self.until(lambda: [one for one in (scheduled() or {}).get(self.python.node, ())
                                      if one["request"]["id"] == identity], "it is scheduled", 3)
@@ -44,7 +44,7 @@ class Moments:
 
     def test_06_a_job_of_carillon_goes_to_the_queue_that_is_named(self):
         queue = self.queue()
-        identity = self.call("proj.tasks.echo", 7, wait=False, options=["--queue", queue]).stdout.strip()
+        identity = self.called("proj.tasks.echo", 7, options=["--queue", queue])
         self.until(lambda: self.waiting(queue) == 1, "it waits there")
         self.python_worker(queue).wait_for_log(f"Task proj.tasks.echo[{identity}] succeeded")
 
@@ -93,7 +93,7 @@ class MomentsOnRedis(Redis, unittest.TestCase):
 
     def test_07_an_expiry_from_carillon_is_kept_by_python(self):
         queue = self.queue()
-        identity = self.call("proj.tasks.add", 2, 3, wait=False, options=["--queue", queue, "--expires", "1"]).stdout.strip()
+        identity = self.called("proj.tasks.add", 2, 3, options=["--queue", queue, "--expires", "1"])
         due = time.monotonic() + 1.2
         self.until(lambda: time.monotonic() > due, "it has expired")
         self.python_worker(queue)
@@ -102,7 +102,7 @@ class MomentsOnRedis(Redis, unittest.TestCase):
         self.assertIn("expired", str(caught.exception))
 
     def test_19_an_ignored_result_of_carillon_is_not_stored_by_python(self):
-        identity = self.call("proj.tasks.add", 2, 3, wait=False, options=["--ignore-result", "--queue", self.py]).stdout.strip()
+        identity = self.called("proj.tasks.add", 2, 3, options=["--ignore-result", "--queue", self.py])
         self.python.wait_for_log(f"Task proj.tasks.add[{identity}] succeeded")
         self.assertIsNone(self.record(identity))
 

@@ -53,8 +53,9 @@ TEST_CASE("a countdown is seconds, rounded up to a millisecond") {
 
 TEST_CASE("an eta is a moment") {
     const auto asked =
-        enqueue_options_of(with(&call_arguments::eta, "2026-02-03T16:00:00+01:00"), present);
-    CHECK(asked.value().eta == present + 30min);
+        enqueue_options_of(with(&call_arguments::eta, "2026-02-03T16:00:00+01:00"), present)
+            .value();
+    CHECK(asked.eta == present + 30min);
     CHECK(refusal(with(&call_arguments::eta, "tomorrow")).starts_with("--eta tomorrow: not a "));
     auto both = with(&call_arguments::eta, "2026-02-03T16:00:00Z");
     both.countdown = "1";

@@ -149,17 +149,24 @@ class CeleryCase:
 
     # --- Carillon sends ---
 
-    def call(self, task, *arguments, wait=True, seconds=SOON):
+    def call(self, task, *arguments, wait=True, seconds=SOON, options=()):
         """`carillon-showcase call`; the finished process."""
         with CarillonProcess(command="worker") if not self.carillon else contextlib.nullcontext(self.carillon) as at:
-            words = ["call", task, json.dumps(arguments), *(["--wait"] if wait else []), *self.carillon_place()]
+            words = ["call", task, json.dumps(arguments), *options, *(["--wait"] if wait else []),
+                     *self.carillon_place()]
             try:
                 return at.run(*words, seconds=seconds)
             except subprocess.TimeoutExpired as late:
                 raise AssertionError(f"{words} has no end after {seconds} s: {late.stdout} {late.stderr}") from None
 
-    def call_result(self, task, *arguments):
-        done = self.call(task, *arguments)
+    def called(self, task, *arguments, options=()):
+        """The id of a call that is not waited for."""
+        done = self.call(task, *arguments, wait=False, options=options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.strip()
+
+    def call_result(self, task, *arguments, options=()):
+        done = self.call(task, *arguments, options=options)
         self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
         return json.loads(done.stdout)
 

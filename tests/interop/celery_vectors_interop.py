@@ -1,5 +1,5 @@
-"""The recorded messages of Celery 5.2.6 and 5.6.3 sent, as they are, to a worker of Carillon that has the same tasks and
-the same name; what it publishes is compared with what Celery's worker published. Scenario 3.
+"""The recorded messages of Celery 5.2.6 and 5.6.3 sent, as they are, to a worker of Carillon that has the same tasks
+and the same name; what it publishes is compared with what Celery's worker published. Scenario 3.
 
 Of a recorded message only its moments are moved into the present: eta, expires, and the expiry of control requests."""
 
@@ -49,8 +49,8 @@ class WithRecorder(Rabbitmq):
         cls.running.callback(cls.connection.close)
         cls.channel = cls.connection.channel()
         cls.worker = cls.running.enter_context(
-            CarillonProcess("-E", "-Q", "celery", "-c", "8", "-n", NODE, "--broker", cls.recorder.url(), command="worker",
-                            binary=default_binary().parent / "carillon-interop"))
+            CarillonProcess("-E", "-Q", "celery", "-c", "8", "-n", NODE, "--broker", cls.recorder.url(),
+                            command="worker", binary=default_binary().parent / "carillon-interop"))
         cls.inspected = cls.app.control.inspect(destination=[NODE], timeout=0.5, limit=1)
         wait_until(cls.inspected.ping, SOON, f"{NODE} answers")
         cls.heard = collections.defaultdict(list)  # by queue
@@ -79,6 +79,10 @@ class WithRecorder(Rabbitmq):
                 pass
             return condition()
         return wait_until(look, seconds, what)
+
+    @classmethod
+    def has(cls, identity):
+        return identity in f"{cls.inspected.scheduled()} {cls.inspected.active()}"
 
     def published(self, exchange):
         return [one for one in self.recorder.published() if one.exchange == exchange]
@@ -112,10 +116,6 @@ class TasksOverRabbitmq(WithRecorder, unittest.TestCase):
         return theirs, cls.results(), len(messages)
 
     @classmethod
-    def has(cls, identity):
-        return identity in f"{cls.inspected.scheduled()} {cls.inspected.active()}"
-
-    @classmethod
     def results(cls):
         return by_task(json.loads(message.body) for messages in cls.heard.values() for message in messages)
 
@@ -138,7 +138,7 @@ class TasksOverRabbitmq(WithRecorder, unittest.TestCase):
             print(f"\n    {release}: {sent} tasks sent, {compared} results compared")
 
     def assert_same_result(self, mine, theirs):
-        """But for what the task itself says: its progress, its exception when it asks for another run, its traceback."""
+        """But for what the task itself says: its progress, its exception before another run, its traceback."""
         self.assertEqual(list(mine), list(theirs))
         if theirs["status"] in ("FAILURE", "RETRY", "REVOKED"):
             said = [dict(one["result"]) for one in (mine, theirs)]
@@ -155,7 +155,8 @@ class TasksOverRabbitmq(WithRecorder, unittest.TestCase):
         if theirs["status"] == "RETRY":
             self.assertEqual(mine["children"], [])  # where Celery names the job itself
         elif mine["children"] != theirs["children"]:  # whose id the worker chose
-            self.assertEqual([[[str, None], None]], [[[type(one[0][0]), one[0][1]], one[1]] for one in mine["children"]])
+            self.assertEqual([[[type(one[0][0]), one[0][1]], one[1]] for one in mine["children"]],
+                             [[[str, None], None]])
             self.assertEqual(len(mine["children"]), len(theirs["children"]))
 
     def test_03_replies_have_the_properties_of_recorded_ones(self):
@@ -183,11 +184,29 @@ class TasksOverRabbitmq(WithRecorder, unittest.TestCase):
                     identity, root = (theirs["properties"]["headers"][name] for name in ("id", "root_id"))
                     matching = ours.get(identity) or [one for one in fresh if one.headers["root_id"] == root]
                     with self.subTest(release=release, scenario=scenario):
-                        self.assertEqual(len(matching), 1)
-                        self.assert_same_task(matching[0], theirs)
+                        self.assertTrue(matching, "it was not sent")
+                        for one in matching:
+                            self.assert_same_task(one, theirs)
                         compared += 1
             print(f"\n    {release}: {compared} tasks of the worker compared")
             self.assertGreaterEqual(compared, 4)
+
+    def test_03_tasks_of_the_recorded_worker_are_run(self):
+        for release in RELEASES:
+            theirs, _, _ = self.play(release)
+            messages = [one for _, one in recorded(release, "task") if not from_sender(one)]
+            for queue in {one["properties"]["reply_to"] for one in messages} - set(self.heard):
+                self.listen(queue)
+            before = {identity: len(replies) for identity, replies in self.results().items()}
+            for message in messages:
+                self.publish(message, in_present(message["properties"]["headers"]))
+            for message in messages:
+                identity = message["properties"]["headers"]["id"]
+                with self.subTest(release=release, task=identity):
+                    self.hear_until(lambda id=identity: len(self.results()[id]) > before.get(id, 0),
+                                    "its result has come", SOON)
+                    self.assert_same_result(self.results()[identity][-1], theirs[identity][-1])
+            print(f"\n    {release}: {len(messages)} tasks of the recorded worker run")
 
     def assert_same_task(self, mine, theirs):
         headers, chosen = theirs["properties"]["headers"], {"origin"}
@@ -204,7 +223,7 @@ class TasksOverRabbitmq(WithRecorder, unittest.TestCase):
             self.assertLess(abs(datetime.datetime.fromisoformat(mine.headers["eta"]).timestamp() - time.time()), 60)
         self.assert_same_properties(mine, theirs)
         self.assertLessEqual(set(mine.headers) ^ set(headers), NEW_HEADERS)
-        self.assertEqual({name: value for name, value in mine.headers.items() if name in headers and name not in chosen},
+        self.assertEqual({name: mine.headers[name] for name in headers if name not in chosen},
                          {name: value for name, value in headers.items() if name not in chosen})
         self.assertEqual(json.loads(mine.body), json.loads(theirs["body"]))
         self.assert_right_tags(mine)
@@ -251,7 +270,8 @@ class TasksOverRabbitmq(WithRecorder, unittest.TestCase):
                                   content_type=one.properties["content_type"], accept={"application/json"},
                                   content_encoding=one.properties["content_encoding"])
                 request = Request(message, app=self.app, task=self.app.Task(), hostname="other@host")
-                self.assertEqual((request.id, request.root_id, request.parent_id, request.eta and request.eta.isoformat()),
+                eta = request.eta and request.eta.isoformat()
+                self.assertEqual((request.id, request.root_id, request.parent_id, eta),
                                  tuple(one.headers[name] for name in ("id", "root_id", "parent_id", "eta")))
                 args, kwargs, embed = message.decode()
                 self.assertEqual((type(args), kwargs, set(embed)),
@@ -262,7 +282,8 @@ class TasksOverRabbitmq(WithRecorder, unittest.TestCase):
 
     def test_03_events_have_the_fields_of_recorded_ones_and_lead_celery_to_the_same_states(self):
         for release in RELEASES:
-            theirs_by_type, theirs = self.states_by_events(json.loads(one["body"]) for _, one in recorded(release, "event"))
+            events = [json.loads(one["body"]) for _, one in recorded(release, "event")]
+            theirs_by_type, theirs = self.states_by_events(events)
             self.play(release)
             known = {task: state for task, state in theirs.items() if task not in self.callbacks(release)}
             self.until(lambda known=known: known.items() <= self.our_states()[1].items(), f"the states are {known}")
@@ -309,16 +330,29 @@ class ControlOverRabbitmq(WithRecorder, unittest.TestCase):
                 if asked.get("ticket") in theirs:
                     with self.subTest(release=release, asked=asked["method"]):
                         refused |= self.assert_same_answer(asked, ours[asked["ticket"]], theirs[asked["ticket"]])
-            print(f"\n    {release}: {len(requests)} requests, {len(ours)} answers compared; refused, which Celery does: "
+            print(f"\n    {release}: {len(requests)} requests, {len(ours)} answers compared; refused, unlike there: "
                   f"{', '.join(sorted(refused)) or 'none'}")
+
+    def test_03_the_recorded_hello_and_shutdown(self):
+        for release in RELEASES:
+            _, hello = recorded(release, "control_request", "startup")[0]
+            self.publish(hello, {**hello["properties"]["headers"], "expires": time.time() + 30})
+        self.assertEqual(self.inspected.ping(), {NODE: {"ok": "pong"}})
+        for release in RELEASES:
+            _, shutdown = recorded(release, "control_request", "shutdown")[0]
+            self.publish(shutdown, {**shutdown["properties"]["headers"], "expires": time.time() + 30})
+            self.assertEqual(self.worker.child.wait(timeout=20), 0, self.worker.log_tail())
+            self.worker.start()
+            wait_until(self.inspected.ping, SOON, f"{NODE} answers")
 
     def have_work(self, release):
         """The two jobs that the recorded worker was asked about."""
         messages = [one for _, one in recorded(release, "task", "inspect")]
         for message in messages:
             self.publish(message, in_present(message["properties"]["headers"]))
-        self.until(lambda: all(one["properties"]["headers"]["id"] in f"{self.inspected.active()} {self.inspected.scheduled()}"
-                               for one in messages), "the jobs are with the worker")
+        for message in messages:
+            identity = message["properties"]["headers"]["id"]
+            self.until(lambda id=identity: self.has(id), f"{identity} is with the worker")
 
     def assert_same_answer(self, asked, mine, theirs):
         """What is refused with a reason is returned: {method}."""

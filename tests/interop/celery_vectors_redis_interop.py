@@ -70,8 +70,11 @@ class ElementsInRedis(Redis, unittest.TestCase):
                        f"{identity} is with the worker")
             self.broker.command(*command)
         wanted = {task: record for task, record in records(release).items() if task not in self.callbacks(release)}
-        self.until(lambda: all((self.record(task) or {}).get("status") in FINAL for task in wanted), "every record is final")
+        self.until(lambda: all(self.is_final(task) for task in wanted), "every record is final")
         return wanted, len(sent)
+
+    def is_final(self, task):
+        return (self.record(task) or {}).get("status") in FINAL
 
     @staticmethod
     def callbacks(release):
@@ -119,6 +122,19 @@ class ElementsInRedis(Redis, unittest.TestCase):
             self.assertEqual(mine.result, theirs.result)
         self.assertIsNotNone(mine.date_done.tzinfo)  # as with 5.6; 5.2 leaves the zone out
 
+    def test_03_elements_of_the_recorded_worker_are_run(self):
+        run = 0
+        for release in RELEASES:
+            for _, where, text, envelope in elements(release):
+                if not from_sender({"properties": envelope}):
+                    task = envelope["headers"]["id"]
+                    with self.subTest(release=release, task=task):
+                        self.push(where, text, envelope)
+                        self.until(lambda id=task: self.is_final(id), "its record is final")
+                        self.assert_same_record(self.record(task), records(release)[task])
+                        run += 1
+        print(f"\n    {run} elements of the recorded worker run")
+
     def test_03_entries_that_a_dead_worker_held_are_taken_over(self):
         held = [(release, command) for release in RELEASES for _, command in commands(release, "HSET", "add", "retry")]
         tasks = {}
@@ -130,7 +146,7 @@ class ElementsInRedis(Redis, unittest.TestCase):
             tasks[task] = records(release)[task]
             self.broker.command("HSET", where, tag, entry)
             self.broker.command("ZADD", "unacked_index", time.time() - LONG_AGO, tag)
-        self.until(lambda: all((self.record(task) or {}).get("status") in FINAL for task in tasks), "all have run", 30)
+        self.until(lambda: all(self.is_final(task) for task in tasks), "all have run", 30)
         for task, theirs in tasks.items():
             self.assertEqual(self.record(task)["result"], theirs["result"])
         self.until_settled("celery")
@@ -165,8 +181,8 @@ class ElementsInRedis(Redis, unittest.TestCase):
     def assert_read(self, theirs):
         """A caller in C++ waits for a job that nobody takes, and gets this record for it."""
         queue = f"nobody.{theirs['task_id']}"
-        caller = subprocess.Popen([str(self.worker.binary), "call", "vapp.add", "[]", "--wait", "--queue", queue, "--broker",
-                                   self.broker.url(), "--data-dir", str(self.worker.data_dir)], text=True,
+        caller = subprocess.Popen([str(self.worker.binary), "call", "vapp.add", "[]", "--wait", "--queue", queue,
+                                   "--broker", self.broker.url(), "--data-dir", str(self.worker.data_dir)], text=True,
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             element = self.until(lambda: self.broker.command("LINDEX", queue, 0), "the call waits")

@@ -186,11 +186,10 @@ result<void> connection::configure() {
     sqlite3_busy_handler(handle_, wait_while_busy, options_.get());
     if (auto entered = enter_wal_mode(); !entered)
         return entered;
-    for (auto* pragma :
-         {"PRAGMA foreign_keys=ON", "PRAGMA journal_size_limit=67108864",
-          options_->sync == durability::full ? "PRAGMA synchronous=FULL"
-                                             : "PRAGMA synchronous=NORMAL",
-          options_->read_only ? "PRAGMA query_only=ON" : "PRAGMA query_only=OFF"})
+    for (auto* pragma : {"PRAGMA foreign_keys=ON", "PRAGMA journal_size_limit=67108864",
+                         options_->sync == durability::full ? "PRAGMA synchronous=FULL"
+                                                            : "PRAGMA synchronous=NORMAL",
+                         options_->read_only ? "PRAGMA query_only=ON" : "PRAGMA query_only=OFF"})
         if (auto done = run(pragma); !done)
             return done;
     return {};

@@ -19,9 +19,10 @@ struct counters {
                                "Job messages received from RabbitMQ")),
           settled(counted.add(metric_kind::counter, "carillon_amqp_settled_total",
                               "Received job messages that were acknowledged or rejected")),
-          dropped(counted.add(metric_kind::counter, "carillon_amqp_dropped_total",
-                              "Events and control requests lost while RabbitMQ was away, and replies "
-                              "above the number that is kept")),
+          dropped(
+              counted.add(metric_kind::counter, "carillon_amqp_dropped_total",
+                          "Events and control requests lost while RabbitMQ was away, and replies "
+                          "above the number that is kept")),
           losses(counted.add(metric_kind::counter, "carillon_amqp_connection_losses_total",
                              "Times that RabbitMQ was connected and lost")),
           pending(counted.add(metric_kind::gauge, "carillon_amqp_unconfirmed",

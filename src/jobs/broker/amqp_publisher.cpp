@@ -331,8 +331,7 @@ void publisher::fail_late() {
     }
     const auto away = through_ ? because : ": " + away_;
     for (auto& one : late)
-        tell(one,
-             failure{errc::unavailable, "RabbitMQ has not taken the message in time" + away});
+        tell(one, failure{errc::unavailable, "RabbitMQ has not taken the message in time" + away});
 }
 
 void publisher::end() {

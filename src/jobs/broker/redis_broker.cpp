@@ -68,7 +68,8 @@ public:
                                 "Messages put back for others, or for later.")),
           client_(std::in_place, thread_.events(), where, connection_of(options, "jobs"),
                   static_cast<net::redis::client_events&>(*this), log, connections_),
-          listener_(std::in_place, thread_.events(), where, connection_of(options, "job events", true),
+          listener_(std::in_place, thread_.events(), where,
+                    connection_of(options, "job events", true),
                     static_cast<listener_events&>(*this), log, connections_) {}
     ~redis_broker() override;
 

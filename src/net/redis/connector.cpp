@@ -221,10 +221,9 @@ std::optional<failure> connector::judge(step what, const reply& got) {
     case step::name: return std::nullopt;
     case step::sign_in:
         if (got.error_code() == "WRONGPASS")
-            return failure{errc::unauthorized,
-                           "it refuses the user " +
-                               (user().empty() ? "name" : quoted(user())) +
-                               " or the password"};
+            return failure{errc::unauthorized, "it refuses the user " +
+                                                   (user().empty() ? "name" : quoted(user())) +
+                                                   " or the password"};
         if (got.is_error())
             return failure{errc::unauthorized, "it refuses to sign us in: " + quoted(got.text)};
         return std::nullopt;

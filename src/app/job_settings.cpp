@@ -56,6 +56,7 @@ job_queue_options queue_options(const settings& config) {
     if (jobs_on_broker(config)) {
         options.broker = config.broker;
         options.results = config.result_backend;
+        options.enqueue_timeout = config.enqueue_timeout;
         options.results_expire = config.result_expires;
         options.visibility_timeout = config.visibility_timeout;
         options.keyprefix = config.broker_key_prefix;

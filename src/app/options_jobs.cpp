@@ -112,6 +112,10 @@ void add_job_options(std::vector<option>& all) {
     results.get = shown_results;
     all.push_back(std::move(results));
     all.push_back(seconds_option(
+        "enqueue-timeout",
+        "how long enqueueing a job waits for a broker that is away or takes nothing",
+        [](settings& s) -> std::chrono::seconds& { return s.enqueue_timeout; }, 1, 300));
+    all.push_back(seconds_option(
         "result-expires", "how long results are kept with a broker, as Celery's; 0: for ever",
         [](settings& s) -> std::chrono::seconds& { return s.result_expires; }, 0,
         366 * seconds_of_a_day));

@@ -191,6 +191,7 @@ TEST_CASE("the secrets of a broker are neither shown nor repeated by what is wro
         CHECK(message.find("ter2") == std::string::npos);
     }
     CHECK(says(complaint("broker = 'kafka://h'"), {"embedded:, amqp://", "redis://HOST"}));
+    CHECK(says(complaint("enqueue-timeout = 0"), {"from 1 to 300"}));
     CHECK(says(complaint("visibility-timeout = 9"), {"from 10 to"}));
     CHECK(says(complaint("broker-key-prefix = 'two words'"), {"up to 64 bytes"}));
     CHECK(says(complaint("queue-limits = ['reports=2', 'reports']"), {"QUEUE=NUMBER"}));

@@ -46,6 +46,7 @@ result<std::shared_ptr<broker_store>> open_broker_store(const job_queue_options&
     auto& log = services.log ? *services.log : silent_log();
     broker_options where;
     where.url = options.broker;
+    where.publish_timeout = options.enqueue_timeout;
     where.visibility_timeout = options.visibility_timeout;
     where.keyprefix = options.keyprefix;
     auto through = open_broker(where, log, counters);

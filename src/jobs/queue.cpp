@@ -133,6 +133,8 @@ result<std::unique_ptr<job_queue>> job_queue::open(job_queue_options options,
     } else {
         if (options.visibility_timeout.count() < 1)
             return invalid("visibility_timeout is at least one second");
+        if (options.enqueue_timeout.count() < 1)
+            return invalid("enqueue_timeout is at least one millisecond");
         auto opened = jobs::open_broker_store(options, services);
         if (!opened)
             return opened.error();

@@ -35,6 +35,7 @@ struct settings {
     std::uint64_t channel_message_bytes_max = 16u << 20;
     std::string broker{"embedded:"};         // may hold passwords: never log it
     std::string result_backend{"embedded:"}; // likewise
+    std::chrono::seconds enqueue_timeout{10};
     std::chrono::seconds result_expires{86'400};
     std::chrono::seconds visibility_timeout{3'600};
     std::string beat_store{"embedded:"};   // likewise

@@ -40,6 +40,8 @@ struct job_queue_options {
     // Where a broker's workers leave results: redis:// and its kin, rpc:// (only the sender hears), none:. Empty: the
     // broker where it is Redis, else rpc://.
     std::string results;
+    // How long enqueue() waits for a broker that is away or takes nothing, before it fails with errc::unavailable.
+    std::chrono::milliseconds enqueue_timeout{10'000};
     std::chrono::seconds results_expire{86'400}; // Celery's result_expires
     // Celery's setting of that name, which must be the same on both sides: how long a Redis broker waits for a worker
     // that is silent.

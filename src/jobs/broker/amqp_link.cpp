@@ -44,6 +44,7 @@ connection_options link::options_for(const char* purpose) const {
 void link::start(broker_events& events) {
     events_ = &events;
     receiver_.deliver_to(events);
+    publisher_.leave({errc::unavailable, where_.name() + " was not reached yet"});
     if (!closing_)
         connect();
 }

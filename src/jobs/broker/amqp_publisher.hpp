@@ -66,7 +66,7 @@ public:
 
     // From now on through these; both outlive the attachment.
     void attach(connection& through, declarer& declares);
-    void leave(const failure& why) noexcept;
+    void leave(const failure& why) noexcept; // there is no connection
     // While anybody holds it back, nothing leaves: what is declared just now comes first.
     void hold_back() noexcept { ++held_back_; }
     void let_go();
@@ -128,7 +128,7 @@ private:
     std::uint64_t attachment_ = 0;
     bool declaring_ = false;
     std::optional<std::string> blocked_; // why
-    std::string away_ = "it was not reached yet";
+    std::string away_;                   // why there is no connection
     bool ended_ = false;
     std::optional<net::loop::timer_id> late_;
 };

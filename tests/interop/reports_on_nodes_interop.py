@@ -166,6 +166,13 @@ class CsvReportOnTwoNodes(unittest.TestCase):
         self.assertEqual(status, 409, "a report that is complete was cancelled")
         self.assertEqual(state(self.server, waiting)["status"], "completed")
 
+    def test_a_worker_that_shares_nothing_says_so(self):
+        job, page = self.watched_report()
+        self.enterContext(CarillonProcess("-c", "1", *self.options, command="worker"))
+        last = self.finish(page)[-1]
+        self.assertEqual((last["status"], last["message"]), ("failed", "the uploaded file is not there any more"))
+        self.assertEqual(state(self.server, job)["status"], "started")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -85,7 +85,8 @@ def run_and_kill(test, beats, identities, kills=5):
     kill_in_turn(beats, kills)
     until = int(time.time())
     wanted = set(range(since, until + 1))
-    wait_until(lambda: wanted <= {moment(one) for one in identities()}, LEASE_SECONDS + 15, "every moment has its job")
+    wait_until(lambda: wanted <= {moment(one) for one in identities()}, LEASE_SECONDS + 15,
+               "every moment has its job\n" + "\n".join(one.log_tail(200) for one in beats))
     for one in beats:
         test.assertEqual(one.stop(), 0)
     return judge(test, identities(), beats, since, until)

@@ -151,13 +151,20 @@ result<void> beat::catch_up(state& s, utc_time at) {
             return known.error();
         s.served = *known;
     }
-    const auto slot = s.entry.when.last(*s.served, at);
-    if (!slot)
-        return {};
-    if (auto served = serve(s, *slot, at); !served)
-        return served.error();
-    s.served = slot;
+    while (const auto slot = due(s, at)) {
+        if (auto served = serve(s, *slot, at); !served)
+            return served.error();
+        s.served = slot;
+    }
     return {};
+}
+
+// Each moment in turn while this beat is hardly late, as on a busy machine or after its restart; else the last.
+std::optional<utc_time> beat::due(const state& s, utc_time at) const {
+    const auto next = s.entry.when.next(*s.served);
+    if (next && *next <= at && at - *next <= options_.late_max)
+        return next;
+    return s.entry.when.last(*s.served, at);
 }
 
 // False where nothing was left to do: it is served, or another beat has it.

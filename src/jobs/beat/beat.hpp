@@ -22,6 +22,7 @@ struct beat_options {
     // for.
     std::chrono::milliseconds lease{30'000};
     std::chrono::milliseconds retry{1'000};     // after a failure
+    std::chrono::milliseconds late_max{10'000}; // older moments are missed
     std::chrono::milliseconds sleep_max{5'000}; // so that a clock that was set is noticed
 };
 
@@ -37,7 +38,7 @@ result<void> check_entry(const schedule_entry& entry);
 enqueue_function enqueue_into(job_queue& queue);
 
 // Several beats over one slot_store serve each moment once. One that was missed, because no beat ran or the store or
-// the queue was away, is made up for; of several missed ones only the last. One that a beat claimed and did not note as
+// the queue was away, is made up for; of several that are older than late_max only the last. One that a beat claimed and did not note as
 // served, because it died, stood still or lost the store for longer than the lease, is served by another with the same
 // id: the embedded queue refuses what it has already, a broker does not.
 class beat {
@@ -72,6 +73,7 @@ private:
     void run();
     std::optional<utc_time> look_at(state& s, utc_time at);
     result<void> catch_up(state& s, utc_time at);
+    std::optional<utc_time> due(const state& s, utc_time at) const;
     result<bool> serve(state& s, utc_time slot, utc_time at);
     result<void> add(state& s, utc_time slot, utc_time at);
     result<void> note_served(state& s);

@@ -274,6 +274,27 @@ TEST_CASE("while the queue is away no beat keeps a moment from another that coul
     CHECK(cut_off.ids().empty());
 }
 
+TEST_CASE("a beat that is a little late serves each moment, as after a restart") {
+    folder files;
+    const auto second = [] {
+        return std::vector{entry("second", job_schedule::every(1s).value())};
+    };
+    const auto start = at("2026-01-01T00:00:00.5Z");
+    {
+        rig beats(second(), file_in(files));
+        beats.one->step(start);
+        CHECK(beats.one->step(start + 3s) == start + 3500ms);
+        CHECK(beats.ids().size() == 3);
+    }
+    rig beats(second(), file_in(files));
+    CHECK(beats.one->step(start + 12s) == start + 12500ms);
+    CHECK(beats.ids().size() == 9);
+    CHECK(beats.ids().back() == "second@2026-01-01T00:00:12.000000Z");
+    beats.one->step(start + 24s); // the first is too old
+    CHECK(beats.ids().size() == 10);
+    CHECK(beats.ids().back() == "second@2026-01-01T00:00:24.000000Z");
+}
+
 TEST_CASE("several beats serve each moment once") {
     folder files;
     const auto minute = [] { return std::vector{entry("minute", cron("* * * * *"))}; };
@@ -366,7 +387,7 @@ TEST_CASE(
                        away = true; // from here on nothing can be noted
                        return added;
                    },
-                   {1ms, 0ms, 5s}, silent_log(), counted)
+                   {.lease = 1ms, .retry = 0ms}, silent_log(), counted)
             .value();
     };
     {

@@ -219,7 +219,7 @@ void broker_store::make_ready(std::unique_ptr<delivered> d, std::vector<action>&
     if (there.lane.empty() || !lanes_.join(there.lane, seq))
         ready_.push_back(seq);
     else if (lanes_.size() > options_.limited_max)
-        put_off(seq, calls);
+        send_off(seq, calls);
 }
 
 void broker_store::wake_due(std::vector<action>& calls) {

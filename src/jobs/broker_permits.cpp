@@ -100,7 +100,7 @@ void broker_store::refused(std::int64_t seq, delivered& d, std::vector<action>& 
     d.permit = permission::wanted;
     lanes_.refused(d.lane, seq);
     if (now() - d.arrived > options_.hold_max)
-        put_off(seq, calls);
+        send_off(seq, calls);
 }
 
 // It stands in front: it has waited longest.
@@ -111,10 +111,10 @@ void broker_store::try_again(std::int64_t seq) {
 
 // Too many wait here, or one too long: the broker's store keeps them for a while. The more, the longer, so that they
 // come back as a stream.
-void broker_store::put_off(std::int64_t seq, std::vector<action>& calls) {
+void broker_store::send_off(std::int64_t seq, std::vector<action>& calls) {
     if (lanes_.size() < options_.limited_max / 2)
-        put_off_ = 0;
-    const auto pause = std::min(put_off_first + std::chrono::milliseconds(put_off_++), put_off_max);
+        sent_off_ = 0;
+    const auto pause = std::min(put_off_first + std::chrono::milliseconds(sent_off_++), put_off_max);
     const auto found = out_.find(seq);
     lanes_.remove(found->second->lane, seq);
     count_.delayed.add();

@@ -195,7 +195,7 @@ private:
     void permitted(std::int64_t seq, delivered& d, const result<run_permit>& answer);
     void refused(std::int64_t seq, delivered& d, std::vector<action>& calls);
     void try_again(std::int64_t seq);
-    void put_off(std::int64_t seq, std::vector<action>& calls);
+    void send_off(std::int64_t seq, std::vector<action>& calls);
     bool leave_permit(std::int64_t seq, const delivered& d, bool ended);
     void ask_for_idle_lanes(std::vector<action>& calls);
     std::vector<run_request> held_permits() const;
@@ -257,7 +257,7 @@ private:
     held_messages held_;
     limited_lanes lanes_;
     std::size_t asking_ = 0;   // of the ledger, without an answer
-    std::int64_t put_off_ = 0; // in a row, since the lanes were full
+    std::int64_t sent_off_ = 0; // in a row, since the lanes were full
     std::int64_t lost_ = 0;    // runs that never ended, heard of since the last tend()
     bool ledger_good_ = true;  // it answered the last time
     newest_ids revoked_, ended_away_;

@@ -4,6 +4,7 @@
 
 #include "app/commands.hpp"
 #include "app/job_settings.hpp"
+#include "app/stop_signals.hpp"
 #include "jobs/queue_core.hpp"
 
 namespace carillon::app {

@@ -175,8 +175,7 @@ int run(application& site, int argc, const char* const* argv) {
                              "sends one event to a group through the channel layer");
     send->add_option("GROUP", said.first)->required();
     send->add_option("JSON", said.second, "the event, an object with a type")->required();
-    add_call(program, said);
-    add_inspect(program, said);
+    add_job_commands(program, said);
     add_command(program, said, "check", "validates the configuration and says what is wrong");
     try {
         program.parse(argc, argv);

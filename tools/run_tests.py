@@ -12,7 +12,7 @@ from steps import Outcome, outcome_of, program, run, run_steps, show
 
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
 JOBS = str(os.cpu_count() or 1)
-BUILD_SECONDS, TEST_SECONDS, SCENARIO_SECONDS = 1800, 300, 900
+BUILD_SECONDS, TEST_SECONDS, SCENARIO_SECONDS = 1800, 600, 1500
 SHOWCASE = "build/release/bin/carillon-showcase"
 
 # Programs without a second thread: ThreadSanitizer has nothing to see in them.

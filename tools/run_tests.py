@@ -128,7 +128,7 @@ def scenarios():
 
 
 def interop():
-    """A real Django site and Carillon on the same Redis."""
+    """A real Django site, real Celery workers, and Carillon on the same Redis and RabbitMQ."""
     return with_binary([PYTHON, "tests/scenarios/run.py", "--folder", "tests/interop", "--pattern", "*_interop.py"],
                        "interop")
 
@@ -146,7 +146,7 @@ STEPS = {
     "js": ("TypeScript", typescript),
     "release": ("release build", release),
     "scenarios": ("scenarios", scenarios),
-    "interop": ("Django and Carillon on one Redis", interop),
+    "interop": ("Django, Celery and Carillon together", interop),
     "browser": ("browser", browser),
 }
 EVERYTHING = [name for name in STEPS if name != "dev"]

@@ -89,6 +89,8 @@ void stop_signals::watch(const std::function<void()>& quit) {
 void stop_signals::close() {
     {
         std::unique_lock lock(guard_);
+        if (closing_)
+            return;
         closing_ = !quitting_;
     }
     if (!closing_)
@@ -97,6 +99,7 @@ void stop_signals::close() {
     raise_flag(closed_.get());
     if (watcher_.joinable())
         watcher_.join();
+    end_at_once_on_signals(); // or nothing but a kill would reach a program that hangs at its end
 }
 
 void stop_signals::end_cold(const std::function<void()>& quit) {

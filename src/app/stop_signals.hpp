@@ -30,7 +30,8 @@ public:
     // While the program ends warm: a further signal calls `quit` on a thread of its own and then ends the process with
     // cold_exit_status. After that every signal ends it at once, with 128 and its number.
     void expect_more(std::function<void()> quit);
-    // What `quit` works on is about to go. Does not return when it has begun: the process ends by it.
+    // What `quit` works on is about to go; a further signal ends the process at once. Does not return when `quit` has
+    // begun: the process ends by it.
     void close();
 
     // Calls `quit`, writes what is buffered and ends the process, whatever its threads do.

@@ -247,31 +247,37 @@ TEST_CASE("what waits for a place while all threads here are busy goes to who ca
     if (no_redis())
         return;
     net::redis::test::server redis;
+    auto holder = redis_ledger(redis.url());
+    const jobs::run_request place{"somebody", {{"key:k", 1}}, {}};
+    REQUIRE(ask(*holder, place).given);
     station busy;
     station idle(busy.server, busy.records);
-    std::atomic<int> inside{0};
-    std::atomic<bool> both{false};
+    testing::gate finish;
+    testing::journal<bool> began;
     for (auto* each : {&busy, &idle}) {
         each->permits = redis_ledger(redis.url());
-        each->registry.add("limited", [&](job_context& context, const job_arguments&) -> value {
-            ++inside;
-            while (!both && context.wait_for(1ms))
-                both = inside == 2;
-            --inside;
-            return nullptr;
+        each->registry.add("limited",
+                           [](job_context&, const job_arguments&) -> value { return 1; });
+        each->registry.add("long", [&](job_context&, const job_arguments&) -> value {
+            began.add(true);
+            finish.pass();
+            return 1;
         });
     }
     auto& queue = busy.open();
     std::vector<std::string> ids;
-    for (int i = 0; i < 20; ++i)
-        ids.push_back(queue.enqueue("limited", {}, keyed("k", 2)).value());
-    auto pool = busy.pool(1);
-    REQUIRE(busy.server->wait([](const auto& s) { return s.unacknowledged.size() == 20; }));
+    for (int i = 0; i < 3; ++i)
+        ids.push_back(queue.enqueue("limited", {}, keyed("k")).value());
+    auto pool = busy.pool(2);
+    for (int i = 0; i < 2; ++i)
+        queue.enqueue("long", {}).value();
+    REQUIRE(began.wait_count(2));
     idle.open();
     auto helper = idle.pool(1);
+    holder->leave(place, true);
     for (const auto& id : ids)
         CHECK(queue.wait(id, soon()).value().state == job_state::completed);
-    CHECK(both);
+    finish.open();
 }
 
 TEST_CASE("a pool that stops gives back what waits for a place, and leaves its own") {

@@ -38,9 +38,6 @@ class SeveralBeats(unittest.TestCase):
             stack.callback(second.close)
             twice = run_and_kill(self, [first, second], lambda: identities(first))
             self.assertEqual(twice, set())
-            path = first.data_dir / "beat.db"
-            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-                self.assertEqual(database.execute("SELECT * FROM beat_claims").fetchall(), [])
 
     def test_of_what_was_missed_while_no_beat_ran_the_last_is_made_up_for(self):
         with BeatProcess("--bench") as only:

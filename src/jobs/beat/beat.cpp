@@ -169,7 +169,8 @@ std::optional<utc_time> beat::due(const state& s, utc_time at) const {
 
 // False where nothing was left to do: it is served, or another beat has it.
 result<bool> beat::serve(state& s, utc_time slot, utc_time at) {
-    const auto claimed = slots_->claim(s.entry.name, slot, options_.lease);
+    const auto claimed =
+        slots_->claim(s.entry.name, slot, options_.lease, slot - options_.late_max);
     if (!claimed)
         return claimed.error();
     if (*claimed != slot_claim::granted)

@@ -69,11 +69,11 @@ public:
             return failure{errc::unavailable, "away"};
         return below_->position(e, t);
     }
-    result<slot_claim> claim(const std::string& e, utc_time t,
-                             std::chrono::milliseconds lease) override {
+    result<slot_claim> claim(const std::string& e, utc_time t, std::chrono::milliseconds lease,
+                             utc_time forgotten) override {
         if (broken_)
             return failure{errc::unavailable, "away"};
-        return below_->claim(e, t, lease);
+        return below_->claim(e, t, lease, forgotten);
     }
     result<void> confirm(const std::string& e, utc_time t) override {
         if (broken_)
@@ -102,45 +102,48 @@ void check_shared(const std::function<std::unique_ptr<slot_store>()>& open) {
     const auto start = at("2026-01-01T00:00:00Z"), slot = start + 60s;
     CHECK(a->position("e", start).value() == start);
     CHECK(b->position("e", start + 5s).value() == start);
-    CHECK(a->claim("e", slot, 20s).value() == slot_claim::granted);
-    CHECK(b->claim("e", slot, 20s).value() == slot_claim::held);
-    CHECK(a->claim("e", slot, 20s).value() == slot_claim::granted); // again, by who has it
+    CHECK(a->claim("e", slot, 20s, start).value() == slot_claim::granted);
+    CHECK(b->claim("e", slot, 20s, start).value() == slot_claim::held);
+    CHECK(a->claim("e", slot, 20s, start).value() == slot_claim::granted); // again, by who has it
     REQUIRE(a->confirm("e", slot));
-    CHECK(b->claim("e", slot, 20s).value() == slot_claim::served);
-    CHECK(b->claim("e", slot - 30s, 20s).value() == slot_claim::served); // an older one
+    CHECK(b->claim("e", slot, 20s, start).value() == slot_claim::served);
+    CHECK(b->claim("e", slot - 30s, 20s, start).value() == slot_claim::served); // an older one
     CHECK(a->position("e", start).value() == slot);
     // a beat that dies: others serve later moments, and its own when the lease is over
     const auto next = slot + 60s;
-    CHECK(a->claim("e", next, 200ms).value() == slot_claim::granted);
-    CHECK(b->claim("e", next, 20s).value() == slot_claim::held);
-    CHECK(b->claim("e", next + 60s, 20s).value() == slot_claim::granted);
+    CHECK(a->claim("e", next, 200ms, start).value() == slot_claim::granted);
+    CHECK(b->claim("e", next, 20s, start).value() == slot_claim::held);
+    CHECK(b->claim("e", next + 60s, 20s, start).value() == slot_claim::granted);
     REQUIRE(b->confirm("e", next + 60s));
     for (const auto end = soon(); b->abandoned().value().empty() && now() < end;)
         std::this_thread::yield();
     REQUIRE(b->abandoned().value().size() == 1);
     CHECK(b->abandoned().value()[0].entry == "e");
     CHECK(b->abandoned().value()[0].slot == next);
-    CHECK(b->claim("e", next, 20s).value() == slot_claim::granted);
-    CHECK(a->claim("e", next, 20s).value() == slot_claim::held);
+    CHECK(b->claim("e", next, 20s, start).value() == slot_claim::granted);
+    CHECK(a->claim("e", next, 20s, start).value() == slot_claim::held);
     CHECK(a->abandoned().value().empty());
     REQUIRE(b->confirm("e", next));
-    CHECK(a->claim("e", next, 20s).value() == slot_claim::served);
-    // one that is released is anybody's at once, and forgotten when a later one is granted
+    CHECK(a->claim("e", next, 20s, start).value() == slot_claim::served);
+    // one that is released is anybody's at once, until it is too old to be of use
     const auto third = next + 120s;
-    CHECK(a->claim("e", third, 20s).value() == slot_claim::granted);
+    CHECK(a->claim("e", third, 20s, start).value() == slot_claim::granted);
     REQUIRE(b->release("e", third));
-    CHECK(b->claim("e", third, 20s).value() == slot_claim::held); // b could not: it is a's
+    CHECK(b->claim("e", third, 20s, start).value() == slot_claim::held); // b could not: it is a's
     REQUIRE(a->release("e", third));
     CHECK(b->abandoned().value().size() == 1);
-    CHECK(b->claim("e", third, 20s).value() == slot_claim::granted);
+    CHECK(b->claim("e", third, 20s, start).value() == slot_claim::granted);
     REQUIRE(b->release("e", third));
-    CHECK(a->claim("e", third + 60s, 20s).value() == slot_claim::granted);
+    CHECK(a->claim("e", third + 1s, 20s, third).value() == slot_claim::granted);
+    CHECK(a->abandoned().value().size() == 1);
+    REQUIRE(a->confirm("e", third + 1s));
+    CHECK(a->claim("e", third + 60s, 20s, third + 1s).value() == slot_claim::granted);
     CHECK(a->abandoned().value().empty());
     REQUIRE(a->confirm("e", third + 60s));
-    CHECK(b->claim("e", third, 20s).value() == slot_claim::served);
+    CHECK(b->claim("e", third, 20s, start).value() == slot_claim::served);
     // another entry knows nothing of this one
     CHECK(b->position("f", start).value() == start);
-    CHECK(b->claim("f", slot, 20s).value() == slot_claim::granted);
+    CHECK(b->claim("f", slot, 20s, start).value() == slot_claim::granted);
 }
 
 } // namespace
@@ -241,7 +244,7 @@ TEST_CASE("what a beat claimed and did not serve is served by another, though la
     rig beats(minute(), file_in(files));
     auto t = at("2026-01-01T00:00:30Z");
     beats.one->step(t);
-    REQUIRE(dead->claim("minute", t + 30s, 200ms).value() == slot_claim::granted);
+    REQUIRE(dead->claim("minute", t + 30s, 200ms, t).value() == slot_claim::granted);
     beats.one->step(t += 30s); // held by the dead one
     CHECK(beats.ids().empty());
     beats.one->step(t += 60s);

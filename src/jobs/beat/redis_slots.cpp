@@ -18,7 +18,7 @@ constexpr std::chrono::seconds patience{10};
 constexpr std::string_view position_script =
     "redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) return redis.call('HGET', KEYS[1], ARGV[1])";
 constexpr std::string_view claim_script = R"(
-local entry, slot, owner, lease = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local entry, slot, owner, lease, forgotten = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local field = slot .. ' ' .. entry
@@ -33,7 +33,7 @@ else
   local all = redis.call('HGETALL', KEYS[2])
   for i = 1, #all, 2 do
     local other, whose = string.match(all[i], '^(%d+) (.*)$')
-    if whose == entry and tonumber(other) < tonumber(slot) and string.sub(all[i + 1], 1, 2) == '0 ' then
+    if whose == entry and tonumber(other) < forgotten and string.sub(all[i + 1], 1, 2) == '0 ' then
       redis.call('HDEL', KEYS[2], all[i])
     end
   end
@@ -78,9 +78,9 @@ public:
     }
 
     result<slot_claim> claim(const std::string& entry, utc_time slot,
-                             std::chrono::milliseconds lease) override {
-        auto outcome =
-            run(claim_script, {entry, micros(slot), self_, std::to_string(lease.count())});
+                             std::chrono::milliseconds lease, utc_time forgotten) override {
+        auto outcome = run(claim_script, {entry, micros(slot), self_, std::to_string(lease.count()),
+                                          micros(forgotten)});
         if (!outcome)
             return outcome.error();
         return outcome->number == 0   ? slot_claim::granted

@@ -31,10 +31,10 @@ public:
     }
 
     result<slot_claim> claim(const std::string& entry, utc_time slot,
-                             std::chrono::milliseconds lease) override {
+                             std::chrono::milliseconds lease, utc_time forgotten) override {
         if (auto begun = file_.run("BEGIN IMMEDIATE"); !begun)
             return begun.error();
-        auto outcome = claim_within(entry, to_micros(slot), lease);
+        auto outcome = claim_within(entry, to_micros(slot), lease, to_micros(forgotten));
         if (outcome)
             if (auto kept = file_.run("COMMIT"); !kept)
                 outcome = kept.error();
@@ -74,7 +74,7 @@ private:
     }
 
     result<slot_claim> claim_within(const std::string& entry, std::int64_t slot,
-                                    std::chrono::milliseconds lease) {
+                                    std::chrono::milliseconds lease, std::int64_t forgotten) {
         const auto at = utc_now();
         const auto until = to_micros(at + lease);
         auto again = change("UPDATE beat_claims SET owner = ?1, until = ?2 WHERE entry = ?3 AND "
@@ -95,9 +95,9 @@ private:
                             {entry, slot, self_, until});
         if (!added)
             return added.error();
-        auto forgotten = change(
-            "DELETE FROM beat_claims WHERE entry = ? AND slot < ? AND until = 0", {entry, slot});
-        return forgotten ? result<slot_claim>(slot_claim::granted) : forgotten.error();
+        auto dropped = change("DELETE FROM beat_claims WHERE entry = ? AND slot < ? AND until = 0",
+                              {entry, forgotten});
+        return dropped ? result<slot_claim>(slot_claim::granted) : dropped.error();
     }
 
     db::sqlite::connection file_;

@@ -34,13 +34,13 @@ public:
     // The newest moment of that entry that was claimed. An entry that nobody has seen begins at `at`: what was due
     // before is not made up for.
     virtual result<utc_time> position(const std::string& entry, utc_time at) = 0;
-    // For that long; the same caller may ask again.
+    // For that long; the same caller may ask again. Where it is granted for the first time, moments of this entry
+    // before `forgotten` that were released are dropped: nobody is going to serve them.
     virtual result<slot_claim> claim(const std::string& entry, utc_time slot,
-                                     std::chrono::milliseconds lease) = 0;
+                                     std::chrono::milliseconds lease, utc_time forgotten) = 0;
     // It is served: it is not granted again.
     virtual result<void> confirm(const std::string& entry, utc_time slot) = 0;
-    // The caller could not serve it: it is abandoned at once, and forgotten as soon as a later one is granted. Nothing
-    // happens where the caller does not hold it.
+    // The caller could not serve it: it is abandoned at once. Nothing happens where the caller does not hold it.
     virtual result<void> release(const std::string& entry, utc_time slot) = 0;
     // Of all entries.
     virtual result<std::vector<abandoned_slot>> abandoned() = 0;

@@ -370,6 +370,11 @@ result<void> broker_store::ping() {
     else if (now() - heard_good_ > options_.deaf_after)
         return failure{errc::unavailable, fmt::format("no job can be taken from {}: {}",
                                                       broker_->name(), state.error().message)};
+    // It is connected, but stands still: sooner noticed so than by missing heartbeats.
+    if (asked_ && now() - *asked_ > options_.deaf_after)
+        return failure{
+            errc::unavailable,
+            fmt::format("no job can be taken from {}: it does not answer", broker_->name())};
     if (kept)
         results_good_ = now();
     else if (now() - results_good_ > options_.deaf_after)

@@ -279,6 +279,7 @@ private:
     depth depth_;
     std::size_t under_way_ = 0;
     steady_time heard_good_ = now(), results_good_ = now(), tended_ = now();
+    std::optional<steady_time> asked_; // a look at the queues that the broker has not answered
     std::atomic<bool> closing_{false};
     bool was_up_ = false;  // the broker has been there
     bool replies_ = false; // results come as replies, once; set by the constructor

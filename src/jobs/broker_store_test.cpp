@@ -624,6 +624,23 @@ TEST_CASE("deliveries in hand are touched, and a worker that is deaf too long sa
     finish.open();
 }
 
+TEST_CASE("a broker that is connected and does not answer is noticed too") {
+    station here;
+    here.options.deaf_after = milliseconds(300);
+    here.registry.add("any", [](job_context&, const job_arguments&) -> value { return 1; });
+    auto& queue = here.open();
+    testing::gate goes_on;
+    here.broker->stand_still(goes_on);
+    auto pool = here.pool();
+    const auto limit = soon();
+    while (queue.ping() && now() < limit)
+        std::this_thread::yield();
+    CHECK(queue.ping().error().message.find("does not answer") != std::string::npos);
+    goes_on.open();
+    here.broker->settle();
+    CHECK(queue.ping());
+}
+
 TEST_CASE("a pool that stops leaves nothing unacknowledged behind") {
     station here;
     testing::gate running;

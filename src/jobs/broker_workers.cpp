@@ -201,7 +201,9 @@ void broker_store::keep_house() {
             kept = now();
             ledger_->keep(held_permits());
         }
-        const bool measure = !consumed_.empty() && now() - measured >= depth_interval;
+        const bool measure = !consumed_.empty() && !asked_ && now() - measured >= depth_interval;
+        if (measure)
+            asked_ = now();
         auto queues = measure ? consumed_ : std::vector<std::string>();
         std::vector<action> calls;
         if (consumed_.empty())
@@ -216,9 +218,10 @@ void broker_store::keep_house() {
         if (measure) {
             measured = now();
             broker_->depths(std::move(queues), [this](const auto& told) {
+                std::lock_guard heard(guard_);
+                asked_.reset();
                 if (!told)
                     return;
-                std::lock_guard heard(guard_);
                 depth_ = {};
                 for (const auto& each : *told) {
                     depth_.ready += static_cast<std::int64_t>(each.ready);

@@ -13,6 +13,7 @@ from carillon_process import CarillonProcess, wait_until
 DEADLINE = 3  # seconds that `call` waits for a broker
 OVERHEAD = 2.5  # of its start and end
 SOON = 20
+DEAF = 15  # without work, before readiness fails
 TOO_MUCH = str(10**15)  # bytes of disk that no machine has free
 
 
@@ -130,6 +131,23 @@ class Outages(BrokerCase):
         finally:
             self.broker.resume()
         self.until_run(worker, jobs + self.accepted(worker, 2, 0), 40)
+
+    def test_readiness_tells_of_one_that_stands_still(self):
+        server = self.parts.enter_context(self.process("--bench"))
+        self.broker.pause()
+        try:
+            _, value = wait_until(lambda: self.readiness(server, 503), DEAF + 10, "/readyz answers 503")
+            self.assertIn(str(self.broker.port), value["checks"]["broker"]["message"])
+            self.assertEqual(server.request("GET", "/healthz")[0], 200)
+        finally:
+            self.broker.resume()
+        wait_until(lambda: self.readiness(server, 200), SOON, "/readyz answers 200")
+        self.assertIsNotNone(self.send(server)[0])
+
+    @staticmethod
+    def readiness(server, wanted):
+        status, value = server.get_json("/readyz")
+        return (status, value) if status == wanted else None
 
     def assert_refused_until(self, worker, mend, pattern):
         """The login is refused, says the log once, until `mend` was called; then jobs run."""

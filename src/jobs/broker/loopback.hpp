@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/test_support.hpp"
 #include "jobs/broker/broker.hpp"
 #include "jobs/broker/result_store.hpp"
 
@@ -254,6 +255,10 @@ public:
             events_->on_up();
             deliver();
         });
+    }
+    // Nothing that is asked from now on is done before `again` is open.
+    void stand_still(gate& again) {
+        errands_.post([&again] { again.pass(); });
     }
     // Returns once what was asked of the broker before is done.
     void settle() {

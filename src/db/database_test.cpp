@@ -1,7 +1,9 @@
 #include <carillon/db/database.hpp>
 
+#include <spawn.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <atomic>
 #include <filesystem>
@@ -139,6 +141,40 @@ TEST_CASE("many threads read and write one database") {
     for (auto& worker : workers)
         worker.join();
     CHECK(database->query("SELECT n FROM t").value()[0].at(0) == value(threads * each));
+}
+
+// Run by the test below as a process of its own.
+TEST_CASE("helper: opens the named database, counts and closes it" * doctest::skip()) {
+    const char* url = ::getenv("CARILLON_TEST_DATABASE");
+    REQUIRE(url != nullptr);
+    auto database = database::open(url).value();
+    CHECK(database->query("SELECT count(*) AS n FROM t").value()[0]["n"] == value(1));
+}
+
+TEST_CASE("a process that opens and closes a database leaves the log of one that works on it") {
+    folder data;
+    auto first = database::open(data.url()).value(); // several connections to one file
+    first->execute("CREATE TABLE t (n integer)").value();
+    first->execute("INSERT INTO t VALUES (1)").value();
+    struct stat before {
+    }, after{};
+    const auto log = data.path / "test.db-wal";
+    REQUIRE(::stat(log.c_str(), &before) == 0);
+    ::setenv("CARILLON_TEST_DATABASE", data.url().c_str(), 1);
+    std::string program = "test_db", pick = "--test-case=helper: opens*", no_skip = "--no-skip",
+                quiet = "--out=/dev/null";
+    char* arguments[] = {program.data(), pick.data(), no_skip.data(), quiet.data(), nullptr};
+    pid_t other = 0;
+    REQUIRE(::posix_spawn(&other, "/proc/self/exe", nullptr, nullptr, arguments, environ) == 0);
+    int status = 1;
+    REQUIRE(::waitpid(other, &status, 0) == other);
+    ::unsetenv("CARILLON_TEST_DATABASE");
+    CHECK(status == 0);
+    REQUIRE(::stat(log.c_str(), &after) == 0);
+    CHECK(after.st_ino == before.st_ino);
+    first->execute("INSERT INTO t VALUES (2)").value();
+    auto second = database::open(data.url()).value();
+    CHECK(second->query("SELECT count(*) AS n FROM t").value()[0]["n"] == value(2));
 }
 
 TEST_CASE("a lock held elsewhere is waited for, and given up after the busy timeout") {

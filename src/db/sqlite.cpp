@@ -43,14 +43,18 @@ int wait_while_busy(void* options, int tries) noexcept {
     return 1;
 }
 
+// A file that is there is not opened: closing any descriptor of a file drops all of this process' locks on it, also those
+// of its other connections, and the next process that closes the database would take it for unused and remove its log.
 result<void> create_private_file(const std::filesystem::path& file) {
-    const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (made < 0)
-        return failure{errc::unavailable,
-                       fmt::format("cannot open the database {}: {}", file.string(),
-                                   std::generic_category().message(errno))};
-    ::close(made);
-    return {};
+    const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (made >= 0) {
+        ::close(made);
+        return {};
+    }
+    if (errno == EEXIST && ::access(file.c_str(), R_OK | W_OK) == 0)
+        return {};
+    return failure{errc::unavailable, fmt::format("cannot open the database {}: {}", file.string(),
+                                                  std::generic_category().message(errno))};
 }
 
 } // namespace

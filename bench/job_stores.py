@@ -110,12 +110,15 @@ class RedisStore:
 
     def __init__(self):
         self.server = RedisProcess()
+        self.ears = None
 
     def __enter__(self):
         self.server.start()
         return self
 
     def __exit__(self, *_):
+        if self.ears:
+            self.ears.close()
         self.server.close()
 
     def urls(self):
@@ -123,6 +126,8 @@ class RedisStore:
 
     def fill(self, count, marks, keep_results):
         self.server.command("FLUSHALL")
+        if self.ears:
+            self.ears.close()
         self.ears = self.server.connect(MARK_SECONDS)
         self.heard = 0
         elements = []
@@ -151,7 +156,6 @@ class RedisStore:
             self.heard += kind == b"message" and json.loads(told)["status"] == "SUCCESS"
 
     def depth(self):
-        self.ears.close()
         return self.server.command("LLEN", QUEUE) + self.server.command("HLEN", "unacked")
 
     def results(self):

@@ -16,6 +16,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "jobs/broker/broker.hpp"
@@ -119,7 +120,8 @@ public:
         std::function<void(wire::celery::message_parts)> control;
         event_sender* events = nullptr; // null: nobody
     };
-    // Without `control` the store follows revocations by itself. Once it returns the ones before are not called any more.
+    // Without `control` the store follows revocations by itself. Once it returns the ones before are not called any
+    // more.
     void set_ears(node_ears ears);
     broker& through() noexcept { return *broker_; }
 
@@ -140,7 +142,7 @@ private:
         worker_info shown;
         std::uint32_t wants = 0;
         bool resting = false, held_up = false;
-        std::vector<std::shared_ptr<sequence>> endings;
+        std::unordered_set<std::shared_ptr<sequence>> endings;
     };
     struct sent_job {
         std::string id, task, queue;

@@ -110,12 +110,15 @@ class RedisStore:
 
     def __init__(self):
         self.server = RedisProcess()
+        self.ears = None
 
     def __enter__(self):
         self.server.start()
         return self
 
     def __exit__(self, *_):
+        if self.ears:
+            self.ears.close()
         self.server.close()
 
     def urls(self):
@@ -123,6 +126,8 @@ class RedisStore:
 
     def fill(self, count, marks, keep_results):
         self.server.command("FLUSHALL")
+        if self.ears:
+            self.ears.close()
         self.ears = self.server.connect(MARK_SECONDS)
         self.heard = 0
         elements = []
@@ -151,7 +156,6 @@ class RedisStore:
             self.heard += kind == b"message" and json.loads(told)["status"] == "SUCCESS"
 
     def depth(self):
-        self.ears.close()
         return self.server.command("LLEN", QUEUE) + self.server.command("HLEN", "unacked")
 
     def results(self):
@@ -159,7 +163,7 @@ class RedisStore:
 
 
 class EmbeddedStore:
-    """A data folder of its own. Use it in a `with` statement."""
+    """A data folder for each filling. Use it in a `with` statement."""
 
     name = "embedded"
 
@@ -204,7 +208,7 @@ class EmbeddedStore:
             described = opened.execute(f"PRAGMA table_info({table})").fetchall()
             columns = [column[1] for column in described if column[1] != "seq"]
             first = opened.execute(f"SELECT {', '.join(columns)}, seq FROM {table}").fetchone()
-            old = opened.execute("SELECT id FROM jobs ORDER BY seq LIMIT 1").fetchone()[0]
+            old = opened.execute("SELECT id FROM jobs ORDER BY seq LIMIT 1").fetchall()[0][0]
             rows = ((first[-1] + number, *(field.replace(old, f"{old[:-8]}{number:08x}")
                                            if isinstance(field, str) else field for field in first[:-1]))
                     for number in range(1, count))
@@ -215,17 +219,17 @@ class EmbeddedStore:
         with self.database() as opened:
             ended = "SELECT state >= 4 FROM jobs WHERE seq = ?"
             seq = self.seqs[self.marks[number]]
-            wait_until(lambda: opened.execute(ended, [seq]).fetchone()[0], MARK_SECONDS, "the mark has ended")
+            wait_until(lambda: opened.execute(ended, [seq]).fetchall()[0][0], MARK_SECONDS, "the mark has ended")
 
     def depth(self):
         with self.database() as opened:
-            left = opened.execute("SELECT count(*) FROM jobs WHERE state < 4").fetchone()[0]
+            left = opened.execute("SELECT count(*) FROM jobs WHERE state < 4").fetchall()[0][0]
         return left
 
     def seconds(self):
         """From the first claim to the last end, as the rows say."""
         with self.database() as opened:
-            return opened.execute("SELECT (max(finished) - min(started)) / 1e6 FROM jobs").fetchone()[0]
+            return opened.execute("SELECT (max(finished) - min(started)) / 1e6 FROM jobs").fetchall()[0][0]
 
     def results(self):
         return 0

@@ -43,8 +43,9 @@ int wait_while_busy(void* options, int tries) noexcept {
     return 1;
 }
 
-// A file that is there is not opened: closing any descriptor of a file drops all of this process' locks on it, also those
-// of its other connections, and the next process that closes the database would take it for unused and remove its log.
+// A file that is there is not opened: closing any descriptor of a file drops all of this process' locks on it, also
+// those of its other connections, and the next process that closes the database would take it for unused and remove its
+// log.
 result<void> create_private_file(const std::filesystem::path& file) {
     const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (made >= 0) {
@@ -188,25 +189,14 @@ result<connection> connection::open(const std::filesystem::path& file, connectio
 
 result<void> connection::configure() {
     sqlite3_busy_handler(handle_, wait_while_busy, options_.get());
-    if (auto entered = enter_wal_mode(); !entered)
-        return entered;
-    for (auto* pragma : {"PRAGMA foreign_keys=ON", "PRAGMA journal_size_limit=67108864",
-                         options_->sync == durability::full ? "PRAGMA synchronous=FULL"
-                                                            : "PRAGMA synchronous=NORMAL",
-                         options_->read_only ? "PRAGMA query_only=ON" : "PRAGMA query_only=OFF"})
+    for (auto* pragma :
+         {"PRAGMA journal_mode=WAL", "PRAGMA foreign_keys=ON", "PRAGMA journal_size_limit=67108864",
+          options_->sync == durability::full ? "PRAGMA synchronous=FULL"
+                                             : "PRAGMA synchronous=NORMAL",
+          options_->read_only ? "PRAGMA query_only=ON" : "PRAGMA query_only=OFF"})
         if (auto done = run(pragma); !done)
             return done;
     return {};
-}
-
-// Of several processes that begin with a new file at once, SQLite refuses all but one here without letting them wait.
-result<void> connection::enter_wal_mode() {
-    for (int tries = 0;; ++tries) {
-        auto done = run("PRAGMA journal_mode=WAL");
-        const bool busy = !done && (sqlite3_errcode(handle_) & 0xff) == SQLITE_BUSY;
-        if (!busy || !wait_while_busy(options_.get(), tries))
-            return done;
-    }
 }
 
 result<statement> connection::prepare(std::string_view sql) {

@@ -103,7 +103,7 @@ void broker_store::end_run(run_end end, std::function<void(bool held)> done) {
     {
         std::lock_guard lock(guard_);
         if (auto found = workers_.find(e->end.owner); found != workers_.end())
-            found->second.endings.push_back(run);
+            found->second.endings.insert(run);
     }
     run->start();
 }
@@ -284,7 +284,7 @@ void broker_store::settle(const shared_ending& e, bool completed) {
         std::lock_guard lock(guard_);
         if (auto ran = workers_.find(e->end.owner); ran != workers_.end()) {
             auto& endings = ran->second.endings;
-            std::erase(endings, e->steps.lock());
+            endings.erase(e->steps.lock());
             wanted_again = ran->second.held_up && endings.size() < endings_max / 2;
             if (wanted_again)
                 ran->second.held_up = false;

@@ -16,6 +16,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "jobs/broker/broker.hpp"
@@ -136,7 +137,7 @@ private:
         worker_info shown;
         std::uint32_t wants = 0;
         bool resting = false, held_up = false;
-        std::vector<std::shared_ptr<sequence>> endings;
+        std::unordered_set<std::shared_ptr<sequence>> endings;
     };
     struct sent_job {
         std::string id, task, queue;

@@ -92,7 +92,7 @@ result<void> broker_store::remove_worker(std::int64_t owner, const std::string&)
     {
         std::lock_guard lock(guard_);
         if (auto found = workers_.find(owner); found != workers_.end())
-            endings = found->second.endings;
+            endings.assign(found->second.endings.begin(), found->second.endings.end());
     }
     for (const auto& each : endings)
         each->give_up();

@@ -114,7 +114,8 @@ void broker_store::try_again(std::int64_t seq) {
 void broker_store::send_off(std::int64_t seq, std::vector<action>& calls) {
     if (lanes_.size() < options_.limited_max / 2)
         sent_off_ = 0;
-    const auto pause = std::min(put_off_first + std::chrono::milliseconds(sent_off_++), put_off_max);
+    const auto pause =
+        std::min(put_off_first + std::chrono::milliseconds(sent_off_++), put_off_max);
     const auto found = out_.find(seq);
     lanes_.remove(found->second->lane, seq);
     count_.delayed.add();

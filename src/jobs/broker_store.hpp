@@ -257,10 +257,10 @@ private:
     std::deque<std::int64_t> ready_;
     held_messages held_;
     limited_lanes lanes_;
-    std::size_t asking_ = 0;   // of the ledger, without an answer
+    std::size_t asking_ = 0;    // of the ledger, without an answer
     std::int64_t sent_off_ = 0; // in a row, since the lanes were full
-    std::int64_t lost_ = 0;    // runs that never ended, heard of since the last tend()
-    bool ledger_good_ = true;  // it answered the last time
+    std::int64_t lost_ = 0;     // runs that never ended, heard of since the last tend()
+    bool ledger_good_ = true;   // it answered the last time
     newest_ids revoked_, ended_away_;
     std::unordered_map<std::string, std::int64_t> orphans_; // runs whose connection is lost, by id
     std::uint32_t prefetch_ = 0;

@@ -38,9 +38,9 @@ result<void> check_entry(const schedule_entry& entry);
 enqueue_function enqueue_into(job_queue& queue);
 
 // Several beats over one slot_store serve each moment once. One that was missed, because no beat ran or the store or
-// the queue was away, is made up for; of several that are older than late_max only the last. One that a beat claimed and did not note as
-// served, because it died, stood still or lost the store for longer than the lease, is served by another with the same
-// id: the embedded queue refuses what it has already, a broker does not.
+// the queue was away, is made up for; of several that are older than late_max only the last. One that a beat claimed
+// and did not note as served, because it died, stood still or lost the store for longer than the lease, is served by
+// another with the same id: the embedded queue refuses what it has already, a broker does not.
 class beat {
 public:
     // errc::invalid as check_entry(), and for a name that is given twice.

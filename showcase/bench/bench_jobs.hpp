@@ -7,7 +7,8 @@ namespace showcase::bench {
 
 // bench.noop()            does nothing, null
 // bench.add(x, y)         their sum
-// bench.sleep(seconds)    waits that long, up to a day, and can be stopped; who waits for it hears when it starts; never
+// bench.sleep(seconds)    waits that long, up to a day, and can be stopped; who waits for it hears when it starts;
+// never
 //                         tried again; the seconds
 // bench.fail(text)        fails for good, with the text; with `passing` true it is tried again three times, after 1, 2
 //                         and 4 s

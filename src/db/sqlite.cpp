@@ -1,5 +1,7 @@
 #include "db/sqlite.hpp"
 
+#include <mutex>
+
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <unistd.h>
@@ -45,8 +47,10 @@ int wait_while_busy(void* options, int tries) noexcept {
 
 // A file that is there is not opened: closing any descriptor of a file drops all of this process' locks on it, also
 // those of its other connections, and the next process that closes the database would take it for unused and remove its
-// log.
+// log. For the same reason nobody goes on with a new file before it is closed here.
 result<void> create_private_file(const std::filesystem::path& file) {
+    static std::mutex one_at_a_time;
+    std::lock_guard lock(one_at_a_time);
     const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (made >= 0) {
         ::close(made);
@@ -189,14 +193,25 @@ result<connection> connection::open(const std::filesystem::path& file, connectio
 
 result<void> connection::configure() {
     sqlite3_busy_handler(handle_, wait_while_busy, options_.get());
-    for (auto* pragma :
-         {"PRAGMA journal_mode=WAL", "PRAGMA foreign_keys=ON", "PRAGMA journal_size_limit=67108864",
-          options_->sync == durability::full ? "PRAGMA synchronous=FULL"
-                                             : "PRAGMA synchronous=NORMAL",
-          options_->read_only ? "PRAGMA query_only=ON" : "PRAGMA query_only=OFF"})
+    if (auto entered = enter_wal_mode(); !entered)
+        return entered;
+    for (auto* pragma : {"PRAGMA foreign_keys=ON", "PRAGMA journal_size_limit=67108864",
+                         options_->sync == durability::full ? "PRAGMA synchronous=FULL"
+                                                            : "PRAGMA synchronous=NORMAL",
+                         options_->read_only ? "PRAGMA query_only=ON" : "PRAGMA query_only=OFF"})
         if (auto done = run(pragma); !done)
             return done;
     return {};
+}
+
+// Of several processes that begin with a new file at once, SQLite refuses all but one here without letting them wait.
+result<void> connection::enter_wal_mode() {
+    for (int tries = 0;; ++tries) {
+        auto done = run("PRAGMA journal_mode=WAL");
+        const bool busy = !done && (sqlite3_errcode(handle_) & 0xff) == SQLITE_BUSY;
+        if (!busy || !wait_while_busy(options_.get(), tries))
+            return done;
+    }
 }
 
 result<statement> connection::prepare(std::string_view sql) {

@@ -47,8 +47,9 @@ result<job_arguments> arguments_of(const std::string& json) {
 
 } // namespace
 
-int call(application& site, const settings& config, call_arguments what) {
-    auto arguments = arguments_of(what.json);
+int call(application& site, const settings& config, const std::string& task,
+         const std::string& json, bool wait) {
+    auto arguments = arguments_of(json);
     if (!arguments)
         return fail(arguments.error());
     auto log = log_for(config);
@@ -57,10 +58,10 @@ int call(application& site, const settings& config, call_arguments what) {
     if (!started)
         return fail(started.error());
     auto& jobs = (*started)->jobs();
-    auto id = jobs.enqueue(what.task, *std::move(arguments), std::move(what.options));
+    auto id = jobs.enqueue(task, *std::move(arguments));
     if (!id)
         return fail(id.error());
-    if (!what.wait) {
+    if (!wait) {
         fmt::print("{}\n", *id);
         return 0;
     }

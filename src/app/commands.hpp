@@ -17,18 +17,13 @@ struct worker_arguments {
     bool task_events = false;          // -E
 };
 
-struct call_arguments {
-    std::string task;
-    std::string json; // an array (positional), an object (named), or empty
-    enqueue_options options;
-    bool wait = false; // prints the result once the job has ended, instead of its id
-};
-
 int serve(application& site, const settings& config);
 int work(application& site, const settings& config, worker_arguments arguments);
 int migrate(application& site, const settings& config);
 int group_send(const settings& config, const std::string& group, const std::string& json);
-int call(application& site, const settings& config, call_arguments arguments);
+// `wait`: prints the result once the job has ended, instead of its id.
+int call(application& site, const settings& config, const std::string& task,
+         const std::string& json, bool wait);
 int beat(application& site, const settings& config);
 int inspect(application& site, const settings& config, const std::string& what);
 int check(application& site, const loaded_settings& loaded);

@@ -1,13 +1,11 @@
 #include <carillon/app/app.hpp>
 
-#include <cmath>
 #include <cstdlib>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "app/commands.hpp"
-#include "app/option_kinds.hpp"
 #include "app/options.hpp"
 
 namespace carillon {
@@ -18,10 +16,9 @@ namespace {
 struct command_line {
     std::string config_file;
     std::map<std::string, std::vector<std::string>> given; // by option name; empty where not given
-    bool demo = false, bench = false, beat = false;
+    bool demo = false, bench = false, beat = false, wait = false;
     app::worker_arguments worker;
-    app::call_arguments call;
-    std::string queues, channels, first, second, eta, expires;
+    std::string queues, channels, first, second;
 };
 
 CLI::App* add_command(CLI::App& program, command_line& said, const std::string& name,
@@ -89,31 +86,12 @@ void add_beat(CLI::App& program, command_line& said) {
     add_log_level(*command, said);
 }
 
-void add_call(CLI::App& program, command_line& said) {
-    auto* call = add_command(program, said, "call", "enqueues a task and prints its id");
-    auto& options = said.call.options;
-    call->add_option("TASK", said.call.task, "registered name")->required();
-    call->add_option("JSON-ARGS", said.call.json, "an array (positional) or an object (named)");
-    call->add_option("-Q,--queue", options.queue, "the queue [that of the task, else celery]");
-    auto* countdown = call->add_option_function<double>(
-        "--countdown",
-        [&options](double seconds) {
-            options.countdown = std::chrono::milliseconds(std::llround(seconds * 1'000));
-        },
-        "not before this many seconds have passed");
-    countdown->check(CLI::Range(0.0, 10.0 * 366 * app::seconds_of_a_day));
-    call->add_option("--eta", said.eta, "not before this moment, ISO 8601; without offset UTC")
-        ->excludes(countdown);
-    call->add_option("--expires", said.expires,
-                     "not after this moment, ISO 8601, or this many seconds from now");
-    call->add_option("--priority", options.priority, "0 to 9 [0]")->check(CLI::Range(0, 9));
-    call->add_flag("--bench", said.bench, "knows the jobs that measurements need");
-    call->add_flag("--wait", said.call.wait, "waits for the end and prints the result");
-}
-
 void add_job_commands(CLI::App& program, command_line& said) {
-    add_beat(program, said);
-    add_call(program, said);
+    auto* call = add_command(program, said, "call", "enqueues a task and prints its id");
+    call->add_option("TASK", said.first, "registered name")->required();
+    call->add_option("JSON-ARGS", said.second, "an array (positional) or an object (named)");
+    call->add_flag("--bench", said.bench, "knows the jobs that measurements need");
+    call->add_flag("--wait", said.wait, "waits for the end and prints the result");
     auto* inspect = add_command(program, said, "inspect", "asks the running workers");
     inspect->add_option("WHAT", said.first, "ping, active, registered, stats or queues")
         ->required()
@@ -127,29 +105,6 @@ std::vector<std::string> names_in(const std::string& text) {
         if (!CLI::detail::trim(name).empty())
             names.push_back(std::move(name));
     return names;
-}
-
-// What --eta and --expires say.
-result<void> read_times(command_line& said) {
-    auto& options = said.call.options;
-    if (!said.eta.empty()) {
-        options.eta = from_iso8601(said.eta);
-        if (!options.eta)
-            return failure{
-                errc::invalid,
-                fmt::format("--eta: '{}' is not a time such as 2026-02-03T14:30:00Z", said.eta)};
-    }
-    if (said.expires.empty())
-        return {};
-    std::uint32_t seconds = 0;
-    options.expires = CLI::detail::lexical_cast(said.expires, seconds)
-                          ? utc_now() + std::chrono::seconds(seconds)
-                          : from_iso8601(said.expires);
-    if (!options.expires)
-        return failure{errc::invalid, fmt::format("--expires: '{}' is neither a number of seconds "
-                                                  "nor a time such as 2026-02-03T14:30:00Z",
-                                                  said.expires)};
-    return {};
 }
 
 int dispatch(application& site, const CLI::App& program, command_line& said) {
@@ -179,11 +134,8 @@ int dispatch(application& site, const CLI::App& program, command_line& said) {
         return app::group_send(config, said.first, said.second);
     if (command == "beat")
         return app::beat(site, config);
-    if (command == "call") {
-        if (auto read = read_times(said); !read)
-            return app::fail(read.error());
-        return app::call(site, config, std::move(said.call));
-    }
+    if (command == "call")
+        return app::call(site, config, said.first, said.second, said.wait);
     if (command == "inspect")
         return app::inspect(site, config, said.first);
     return app::check(site, *loaded);
@@ -198,6 +150,7 @@ int run(application& site, int argc, const char* const* argv) {
     command_line said;
     add_serve(program, said);
     add_worker(program, said);
+    add_beat(program, said);
     add_command(program, said, "migrate", "creates or upgrades the database");
     auto* send = add_command(program, said, "group-send",
                              "sends one event to a group through the channel layer");

@@ -43,8 +43,9 @@ int wait_while_busy(void* options, int tries) noexcept {
     return 1;
 }
 
-// A file that is there is not opened: closing any descriptor of a file drops all of this process' locks on it, also those
-// of its other connections, and the next process that closes the database would take it for unused and remove its log.
+// A file that is there is not opened: closing any descriptor of a file drops all of this process' locks on it, also
+// those of its other connections, and the next process that closes the database would take it for unused and remove its
+// log.
 result<void> create_private_file(const std::filesystem::path& file) {
     const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (made >= 0) {

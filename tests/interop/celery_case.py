@@ -146,11 +146,10 @@ class CeleryCase:
 
     # --- Carillon sends ---
 
-    def call(self, task, *arguments, wait=True, seconds=SOON, options=()):
+    def call(self, task, *arguments, wait=True, seconds=SOON):
         """`carillon-showcase call`; the finished process."""
         with CarillonProcess(command="worker") if not self.carillon else contextlib.nullcontext(self.carillon) as at:
-            words = ["call", task, json.dumps(arguments), *(["--wait"] if wait else []), *options,
-                     *self.carillon_place()]
+            words = ["call", task, json.dumps(arguments), *(["--wait"] if wait else []), *self.carillon_place()]
             try:
                 return at.run(*words, seconds=seconds)
             except subprocess.TimeoutExpired as late:

@@ -217,6 +217,46 @@ TEST_CASE("a job that waits for its next try or goes back to its queue has no pl
     CHECK(queue.wait(next, soon()).value().state == job_state::completed);
 }
 
+TEST_CASE("a job that is given back and taken again in one commit leaves its place at its end") {
+    testing::temporary_folder folder;
+    workshop shop(folder.path());
+    shop.registry.add("limited", [](job_context&, const job_arguments&) -> value { return 1; });
+    auto& queue = shop.open();
+    const auto first = queue.enqueue("limited", {}, keyed("k", 1)).value();
+    const auto second = queue.enqueue("limited", {}, keyed("k", 1)).value();
+    auto& store = testing::stored(queue);
+    worker_info me;
+    me.id = "00000000-0000-4000-8000-000000000001";
+    me.started = utc_now();
+    const auto owner = store.add_worker(me, std::chrono::seconds(10)).value();
+    const std::vector<std::string> queues{"celery"};
+    auto taken = store.claim(owner, queues, 2, 0).value();
+    REQUIRE(taken.size() == 1);
+    CHECK(taken.front().id == first);
+    enqueue_options elsewhere;
+    elsewhere.queue = "elsewhere";
+    for (int i = 0; i < 100; ++i) // so that what follows shares a commit
+        queue.enqueue("limited", {}, elsewhere, [](const auto&) {});
+    store.give_back(owner, {{taken.front().seq, true}});
+    taken = store.claim(owner, queues, 2, 0).value();
+    REQUIRE(taken.size() == 1);
+    CHECK(taken.front().id == first);
+    jobs::run_end end;
+    end.job = {taken.front().seq, true, taken.front().limited};
+    end.owner = owner;
+    end.of = *taken.front().message;
+    testing::gate ended;
+    store.end_run(std::move(end), [&](bool held) {
+        CHECK(held);
+        ended.open();
+    });
+    REQUIRE(ended.pass());
+    taken = store.claim(owner, queues, 2, 0).value();
+    REQUIRE(taken.size() == 1);
+    CHECK(taken.front().id == second);
+    CHECK(store.remove_worker(owner, "the test is over"));
+}
+
 TEST_CASE("so many jobs of a queue run at once as its limit says, over two workers") {
     testing::temporary_folder folder;
     two_workers both(folder.path());

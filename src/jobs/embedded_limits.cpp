@@ -87,6 +87,13 @@ result<void> free_place(connection& on, std::string_view key) {
     }
 }
 
+result<void> free_place_of(connection& on, std::int64_t seq) {
+    auto found = on.query("SELECT limit_key FROM jobs WHERE seq = ?", {seq});
+    if (!found)
+        return found.error();
+    return found->empty() ? result<void>() : free_place(on, found->front().at(0).to_text());
+}
+
 result<std::vector<std::string>> keys_held_by(connection& on, std::int64_t owner) {
     auto found = on.query("SELECT limit_key FROM jobs WHERE owner = ? AND state IN (2, 3) AND "
                           "limit_key IS NOT NULL",

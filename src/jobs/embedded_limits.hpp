@@ -29,6 +29,8 @@ result<std::vector<std::int64_t>> keep_back(db::sqlite::connection& on,
 
 // A job with the key is held no more, or is not ready any more.
 result<void> free_place(db::sqlite::connection& on, std::string_view key);
+// The same, where only the job is known.
+result<void> free_place_of(db::sqlite::connection& on, std::int64_t seq);
 // For each job with a limit that the worker holds: its key.
 result<std::vector<std::string>> keys_held_by(db::sqlite::connection& on, std::int64_t owner);
 

@@ -90,6 +90,7 @@ result<void> claim_from(connection& on, const claim_request& wanted,
         job.event_type = claim.text(11);
         if (!claim.is_null(12))
             taken.back().limit = {std::string(claim.text(12)), claim.integer(13)};
+        job.limited = !claim.is_null(12);
     }
 }
 
@@ -163,6 +164,9 @@ result<bool> write_end(connection& on, const run_end& end, const end_texts& text
          again ? value() : value(to_micros(utc_now())), end.job.seq, end.owner});
     if (!changed)
         return changed.error();
+    if (*changed > 0 && end.job.limited)
+        if (auto freed = free_place_of(on, end.job.seq); !freed)
+            return freed.error();
     if (*changed == 0 || !texts.next_headers)
         return *changed > 0;
     auto renewed = on.execute("UPDATE messages SET headers = ? WHERE seq = ?",
@@ -173,11 +177,14 @@ result<bool> write_end(connection& on, const run_end& end, const end_texts& text
 result<void> write_given_back(connection& on, std::int64_t owner,
                               const std::vector<held_job>& jobs) {
     for (const auto& job : jobs) {
-        auto done = on.execute("UPDATE jobs SET state = 0, owner = NULL, attempts = attempts - ? "
-                               "WHERE seq = ? AND owner = ? AND state IN (2, 3)",
-                               {job.counted ? 1 : 0, job.seq, owner});
+        auto done = on.query("UPDATE jobs SET state = 0, owner = NULL, attempts = attempts - ? "
+                             "WHERE seq = ? AND owner = ? AND state IN (2, 3) RETURNING limit_key",
+                             {job.counted ? 1 : 0, job.seq, owner});
         if (!done)
             return done.error();
+        if (!done->empty() && done->front().at(0).is_string())
+            if (auto freed = free_place(on, done->front().at(0).to_text()); !freed)
+                return freed;
     }
     return {};
 }
@@ -353,12 +360,6 @@ result<std::uint32_t> embedded_store::room_of(connection& on, const std::string&
     return static_cast<std::uint32_t>(std::max<std::int64_t>(0, max - *held));
 }
 
-// A run of this process has left its hands. Its key is known until that is on disk: the transaction may be repeated.
-result<void> embedded_store::leave_place(connection& on, std::int64_t seq) const {
-    const auto held = limited_.find(seq);
-    return held == limited_.end() ? result<void>() : free_place(on, held->second);
-}
-
 // Costs a read, no transaction, where nothing may start.
 result<bool> embedded_store::worth_a_claim(std::span<const std::string> queues) {
     auto ready = has_ready(queues);
@@ -399,9 +400,6 @@ result<std::vector<claimed_job>> embedded_store::claim(std::int64_t owner,
         }
         ++turn_;
         for (auto& each : taken)
-            if (each.limit.max > 0)
-                limited_[each.job.seq] = each.limit.key;
-        for (auto& each : taken)
             if (auto loaded = load_message(on, each.job.seq, each.stored); !loaded)
                 return loaded;
         return {};
@@ -421,17 +419,14 @@ void embedded_store::end_run(run_end end, std::function<void(bool held)> done) {
         texts.next_headers = std::move(encoded->headers);
     }
     auto held = std::make_shared<bool>(false);
-    const auto seq = end.job.seq;
     auto following = consequences_of(end, workflow_.sending, log_);
     group_commit::operation wanted;
     if (following.none())
-        wanted.apply = [this, end = std::move(end), texts = std::move(texts),
+        wanted.apply = [end = std::move(end), texts = std::move(texts),
                         held](connection& on) -> result<void> {
             auto written = write_end(on, end, texts);
             *held = written && *written;
-            if (!written)
-                return written.error();
-            return *held ? leave_place(on, end.job.seq) : result<void>();
+            return written ? result<void>() : written.error();
         };
     else
         wanted.apply = [this, end = std::move(end), texts = std::move(texts),
@@ -440,14 +435,9 @@ void embedded_store::end_run(run_end end, std::function<void(bool held)> done) {
             *held = written && *written;
             if (!written)
                 return written.error();
-            if (!*held)
-                return {};
-            if (auto left = leave_place(on, end.job.seq); !left)
-                return left;
-            return follow(on, end, following);
+            return *held ? follow(on, end, following) : result<void>();
         };
-    wanted.settled = [this, seq, held, done = std::move(done)](const result<void>& settled) {
-        limited_.erase(seq);
+    wanted.settled = [held, done = std::move(done)](const result<void>& settled) {
         if (done)
             done(settled && *held);
     };
@@ -499,17 +489,8 @@ void embedded_store::give_back(std::int64_t owner, std::vector<held_job> jobs) {
     if (jobs.empty())
         return;
     group_commit::operation wanted;
-    wanted.settled = [this, jobs](const result<void>&) {
-        for (const auto& each : jobs)
-            limited_.erase(each.seq);
-    };
-    wanted.apply = [this, owner, jobs = std::move(jobs)](connection& on) -> result<void> {
-        if (auto written = write_given_back(on, owner, jobs); !written)
-            return written;
-        for (const auto& each : jobs)
-            if (auto left = leave_place(on, each.seq); !left)
-                return left;
-        return {};
+    wanted.apply = [owner, jobs = std::move(jobs)](connection& on) {
+        return write_given_back(on, owner, jobs);
     };
     wanted.until_done = true;
     writer_->submit(std::move(wanted));

@@ -15,7 +15,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 #include <carillon/base/clock.hpp>
@@ -103,7 +102,6 @@ private:
     result<void> follow(db::sqlite::connection& on, const run_end& end,
                         const consequences& following);
     result<std::uint32_t> room_of(db::sqlite::connection& on, const std::string& queue) const;
-    result<void> leave_place(db::sqlite::connection& on, std::int64_t seq) const;
     result<bool> has_ready(std::span<const std::string> queues);
     result<bool> worth_a_claim(std::span<const std::string> queues);
     result<void> hold_lock(const std::string& worker_uuid);
@@ -141,8 +139,6 @@ private:
     db::sqlite::connection reader_;
     db::sqlite::connection watcher_;
     std::size_t turn_ = 0; // which queue goes first; of the writer thread
-    // Keys of the jobs with a limit that workers of this process hold, by their number; of the writer thread.
-    std::unordered_map<std::int64_t, std::string> limited_;
     std::unique_ptr<group_commit> writer_;
     std::thread watching_;
 };

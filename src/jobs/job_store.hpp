@@ -40,6 +40,7 @@ struct claimed_job {
     std::int64_t attempts = 0, retries = 0, losses = 0;
     bool counted = false; // this run is in `attempts`
     bool cancel = false;
+    bool limited = false; // the store has to know when it is held no more
     std::optional<utc_time> expires;
     std::string group, event_type;
     // The message, or why it cannot be read: such a job fails without running.
@@ -50,6 +51,7 @@ struct claimed_job {
 struct held_job {
     std::int64_t seq = 0;
     bool counted = false;
+    bool limited = false; // of a run that ends: as it was claimed
 };
 
 // One that is to be taken again at a later time.

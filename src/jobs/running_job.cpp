@@ -93,7 +93,7 @@ job_update running_job::update(std::string_view status) const {
     return news;
 }
 
-held_job running_job::held() { return {job_.seq, counted_}; }
+held_job running_job::held() { return {job_.seq, counted_, job_.limited}; }
 
 void running_job::tell_started() {
     core_.count().started.add();

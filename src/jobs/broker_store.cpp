@@ -44,7 +44,7 @@ broker_store::broker_store(broker_store_options options, std::unique_ptr<broker>
              declare(counted, "repeated", "Redelivered messages of jobs that had ended here"),
              declare(counted, "put_off", "Messages handed to the broker's store until their time"),
              declare(counted, "refused", "Messages that nobody can be told about, rejected")},
-      revoked_(options_.revoked_max), ended_away_(10'000), broker_(std::move(through)),
+      revoked_(options_.revoked_max), ended_(options_.ended_max), broker_(std::move(through)),
       results_(std::move(results)) {
     replies_ = !results_->reply_to().empty();
     broker_->start(*this);

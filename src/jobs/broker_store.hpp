@@ -39,6 +39,7 @@ struct broker_store_options {
     std::chrono::minutes hold_max{10};
     std::size_t held_max = 10'000;
     std::size_t revoked_max = 50'000;        // ids that are remembered as revoked
+    std::size_t ended_max = 10'000;          // runs that are not repeated here
     std::size_t sent_max = 50'000;           // jobs of this process that are remembered
     std::size_t reply_bytes_max = 64u << 20; // of their results, where those come as replies
     // Deliveries in hand are shown to be alive that often.
@@ -245,7 +246,7 @@ private:
     std::unordered_map<std::int64_t, std::unique_ptr<delivered>> out_;
     std::deque<std::int64_t> ready_;
     held_messages held_;
-    newest_ids revoked_, ended_away_;
+    newest_ids revoked_, ended_;
     std::unordered_map<std::string, std::int64_t> orphans_; // runs whose connection is lost, by id
     std::uint32_t prefetch_ = 0;
     std::vector<std::string> consumed_;

@@ -295,11 +295,12 @@ void broker_store::settle(const shared_ending& e, bool completed) {
             acknowledged = found->second->acknowledged;
             if (tag == 0 && e->end.of) {
                 orphans_.erase(e->end.of->id);
-                if (completed && !acknowledged) {
+                if (completed && !acknowledged)
                     count_.unacknowledged.add();
-                    ended_away_.add({run_name(*e->end.of)});
-                }
             }
+            // An acknowledgement may be lost with the connection, and a broker that is killed forgets some.
+            if (completed && e->end.of)
+                ended_.add({run_name(*e->end.of)});
             wanted_again |= leave_permit(e->end.job.seq, *found->second, completed);
             out_.erase(found);
         }

@@ -204,7 +204,7 @@ bool broker_store::rejoin(const delivery& received, const celery::message& m,
             return true;
         }
     }
-    if (!ended_away_.contains(run_name(m)))
+    if (!ended_.contains(run_name(m)))
         return false;
     count_.repeated.add();
     calls.push_back([this, tag = received.tag] { broker_->ack(tag); });

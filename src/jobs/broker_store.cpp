@@ -21,7 +21,7 @@ namespace celery = wire::celery;
 constexpr std::string_view unique_header = "carillon_unique_key";
 
 // Names of runs: an id, and the number of the try.
-constexpr newest_ids::limits ended_away_limits{10'000, {}, celery::id_chars_max + 12};
+constexpr newest_ids::limits ended_limits{10'000, {}, celery::id_chars_max + 12};
 
 // Of whoever asks before the broker was there for the first time.
 constexpr std::chrono::seconds connect_patience{5};
@@ -48,7 +48,7 @@ broker_store::broker_store(broker_store_options options, std::unique_ptr<broker>
              declare(counted, "repeated", "Redelivered messages of jobs that had ended here"),
              declare(counted, "put_off", "Messages handed to the broker's store until their time"),
              declare(counted, "refused", "Messages that nobody can be told about, rejected")},
-      revoked_(options_.revoked), ended_away_(ended_away_limits), ledger_(std::move(permits)),
+      revoked_(options_.revoked), ended_(ended_limits), ledger_(std::move(permits)),
       broker_(std::move(through)), results_(std::move(results)) {
     replies_ = !results_->reply_to().empty();
     broker_->start(*this);

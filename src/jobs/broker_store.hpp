@@ -261,7 +261,7 @@ private:
     std::int64_t sent_off_ = 0; // in a row, since the lanes were full
     std::int64_t lost_ = 0;     // runs that never ended, heard of since the last tend()
     bool ledger_good_ = true;   // it answered the last time
-    newest_ids revoked_, ended_away_;
+    newest_ids revoked_, ended_;
     std::unordered_map<std::string, std::int64_t> orphans_; // runs whose connection is lost, by id
     std::uint32_t prefetch_ = 0;
     std::vector<std::string> consumed_;

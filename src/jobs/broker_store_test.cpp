@@ -295,6 +295,28 @@ TEST_CASE("a run that ends while the broker is away is not repeated here") {
     CHECK(here.metric("carillon_jobs_repeated_total") == 1);
 }
 
+TEST_CASE("a job that the broker delivers again after its end is not repeated here") {
+    station here;
+    std::atomic<int> runs{0};
+    here.registry.add("short", [&](job_context&, const job_arguments&) -> value { return ++runs; });
+    auto& queue = here.open();
+    auto pool = here.pool(2);
+    celery::message m;
+    m.task = "short";
+    m.id = "twice";
+    here.put(m);
+    CHECK(queue.wait("twice", soon()).value().result == value(1));
+    REQUIRE(here.all_acknowledged());
+    here.put(m, true); // its acknowledgement was lost
+    REQUIRE(here.all_acknowledged());
+    CHECK(here.metric("carillon_jobs_repeated_total") == 1);
+    CHECK(runs == 1);
+    m.retries = 1; // another run of it
+    here.put(m, true);
+    REQUIRE(here.all_acknowledged());
+    CHECK(runs == 2);
+}
+
 TEST_CASE("the end of a job is tried again while the result store is away, and only then "
           "acknowledged") {
     station here;

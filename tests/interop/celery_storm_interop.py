@@ -17,8 +17,9 @@ JOB_SECONDS = 0.005
 THREADS = 3
 KILL_EVERY = 2
 DRAIN_SECONDS = 120  # on a machine that others use too
-# A run that ended so long before its worker was killed has been acknowledged: results and acknowledgements leave at once.
-ACK_SECONDS = 1.0
+# A run that ended so long before its worker was killed has been acknowledged: results and acknowledgements leave at once,
+# within 0.1 s even where the processor is shared by four times as many.
+ACK_SECONDS = 3.0
 Run = collections.namedtuple("Run", "begin end process")  # seconds of the steady clock; end is None: it was cut off
 
 

@@ -107,7 +107,7 @@ TEST_CASE("A changed prefetch and other queues take effect while messages are he
     CHECK(one.quiet(200ms));
     one.at->ack(first.tag);
     one.consume({}, 3);
-    REQUIRE(one.wait_status(true));
+    REQUIRE(one.wait_consumers("other", 0));
     REQUIRE(one.publish("other", task_parts("unseen")));
     CHECK(one.quiet(200ms));
 }

@@ -62,7 +62,7 @@ class RabbitmqStore:
         self.parts.callback(self.server.close)
         self.connection = amqp.Connection(f"127.0.0.1:{self.server.port}")
         self.connection.connect()
-        self.parts.callback(self.connection.close)
+        self.parts.callback(self.leave)
         self.channel = self.connection.channel()
         for name in ("bench.marks", "bench.replies"):
             self.channel.queue_declare(name, auto_delete=False)
@@ -72,6 +72,10 @@ class RabbitmqStore:
 
     def __exit__(self, *_):
         self.parts.close()
+
+    def leave(self):
+        with contextlib.suppress(OSError):  # what was wrong before is told already
+            self.connection.close()
 
     def hear(self, _):
         self.heard += 1

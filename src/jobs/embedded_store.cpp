@@ -43,7 +43,7 @@ struct claim_request {
     bool ahead;
 };
 
-// A claimed job with its message as it lies in the file: it is decoded on the thread that claims, not on the writer.
+// A claimed job with its message as it lies in the file.
 struct taken_row {
     claimed_job job;
     concurrency_limit limit;
@@ -123,10 +123,7 @@ std::vector<claimed_job> in_order(std::vector<taken_row> taken) {
     std::vector<claimed_job> jobs;
     jobs.reserve(taken.size());
     for (auto& [job, limit, stored] : taken) {
-        auto read = wire::celery::decode(stored.headers, stored.properties, stored.body);
-        job.message =
-            read ? result<shared_message>(std::make_shared<wire::celery::message>(*std::move(read)))
-                 : read.error();
+        job.unread = std::move(stored);
         jobs.push_back(std::move(job));
     }
     // RETURNING promises no order.

@@ -16,6 +16,17 @@ constexpr std::string_view default_event_type = "progress_update";
 
 } // namespace
 
+void claimed_job::read() {
+    if (!unread)
+        return;
+    auto decoded = wire::celery::decode(unread->headers, unread->properties, unread->body);
+    message =
+        decoded
+            ? result<shared_message>(std::make_shared<wire::celery::message>(*std::move(decoded)))
+            : decoded.error();
+    unread.reset();
+}
+
 void put_group(wire::celery::message& m, const group_headers& heard_by) {
     if (heard_by.group.empty())
         return;

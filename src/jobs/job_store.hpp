@@ -45,6 +45,10 @@ struct claimed_job {
     std::string group, event_type;
     // The message, or why it cannot be read: such a job fails without running.
     result<shared_message> message = failure{};
+    // Where a store leaves it to the thread that runs the job to read the message: as it lies there. Many threads read
+    // at once what only one claims.
+    std::optional<wire::celery::encoded_message> unread;
+    void read();
 };
 
 // A job taken by a worker, as far as the store needs it.

@@ -160,6 +160,7 @@ std::optional<jobs::unrun_end> worker_pool::impl::refusal(const jobs::claimed_jo
 
 void worker_pool::impl::run_one(std::size_t slot, jobs::claimed_job job) {
     static const job_registry::entry unknown{{}, nullptr, {}};
+    job.read();
     const auto* entry = core_->registry().find(job.task);
     auto refused = refusal(job, entry);
     std::int64_t owner = 0;

@@ -29,6 +29,7 @@ jobs::claimed_job take_one(job_queue& queue) {
     const std::vector<std::string> queues{"celery", "slow"};
     auto taken = store.claim(owner, queues, 1, 0).value();
     REQUIRE(taken.size() == 1);
+    taken.front().read();
     return taken.front();
 }
 

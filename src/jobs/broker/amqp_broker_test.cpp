@@ -107,9 +107,7 @@ TEST_CASE("A changed prefetch and other queues take effect while messages are he
     CHECK(one.quiet(200ms));
     one.at->ack(first.tag);
     one.consume({}, 3);
-    while (one.depth("other")->consumers !=
-           0) // the message goes another way than the end of the consumer
-        continue;
+    REQUIRE(one.wait_consumers("other", 0));
     REQUIRE(one.wait_status(true));
     REQUIRE(one.publish("other", task_parts("unseen")));
     CHECK(one.quiet(200ms));

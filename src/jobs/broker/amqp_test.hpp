@@ -127,6 +127,15 @@ public:
         }
         return false;
     }
+    bool wait_consumers(const std::string& queue, std::uint64_t count) {
+        const auto deadline = soon();
+        while (now() < deadline) {
+            const auto found = depth(queue);
+            if (found && found->consumers == count)
+                return true;
+        }
+        return false;
+    }
     bool wait_status(bool good) {
         const auto deadline = soon();
         while (at->status().has_value() != good)

@@ -86,7 +86,8 @@ TEST_CASE("jobs with one key run no more at once than their limit, over two work
             meter::inside here(inside);
             // The first ones stay until there are as many as may be.
             while (!reached && context.wait_for(milliseconds(1)))
-                reached = inside.present() >= limit;
+                if (inside.present() >= limit)
+                    reached = true;
             context.wait_for(milliseconds(2));
             return nullptr;
         });
@@ -265,7 +266,8 @@ TEST_CASE("so many jobs of a queue run at once as its limit says, over two worke
     both.add("report", [&](job_context& context, const job_arguments&) -> value {
         meter::inside here(reports);
         while (!reached && context.wait_for(milliseconds(1)))
-            reached = reports.present() == 2 && others.present() == 3;
+            if (reports.present() == 2 && others.present() == 3)
+                reached = true;
         context.wait_for(milliseconds(2));
         return nullptr;
     });

@@ -236,10 +236,13 @@ TEST_CASE("a job that is given back and taken again in one commit leaves its pla
     CHECK(taken.front().id == first);
     enqueue_options elsewhere;
     elsewhere.queue = "elsewhere";
-    for (int i = 0; i < 100; ++i) // so that what follows shares a commit
+    queue.enqueue("limited", {}, elsewhere).value(); // so that there is something to claim
+    for (int i = 0; i < 100; ++i)                    // so that what follows shares a commit
         queue.enqueue("limited", {}, elsewhere, [](const auto&) {});
     store.give_back(owner, {{taken.front().seq, true}});
-    taken = store.claim(owner, queues, 2, 0).value();
+    const std::vector<std::string> all{"celery", "elsewhere"};
+    taken = store.claim(owner, all, 200, 0).value();
+    std::erase_if(taken, [&](const auto& each) { return each.queue != "celery"; });
     REQUIRE(taken.size() == 1);
     CHECK(taken.front().id == first);
     jobs::run_end end;

@@ -33,6 +33,7 @@ struct station {
     testing::remembering_layer layer;
     metrics counted;
     loopback_broker* broker = nullptr;
+    loopback_results* results = nullptr;
     jobs::broker_store* store = nullptr;
     std::unique_ptr<job_queue> queue;
 
@@ -48,9 +49,10 @@ struct station {
     job_queue& open() {
         auto through = std::make_unique<loopback_broker>(server);
         broker = through.get();
+        auto kept = std::make_unique<loopback_results>(records, reply_to);
+        results = kept.get();
         auto made = std::make_shared<jobs::broker_store>(
-            options, std::move(through), std::make_unique<loopback_results>(records, reply_to),
-            registry, silent_log(), counted);
+            options, std::move(through), std::move(kept), registry, silent_log(), counted);
         store = made.get();
         job_queue_options of_queue;
         of_queue.broker = "loopback:";
@@ -707,6 +709,32 @@ TEST_CASE("deliveries in hand are touched, and a worker that is deaf too long sa
     here.broker->settle();
     CHECK(queue.ping());
     finish.open();
+}
+
+TEST_CASE("a reply that comes while the sender ends does no harm") {
+    station sender;
+    sender.reply_to = "replies-of-the-sender";
+    const auto one = [](job_context&, const job_arguments&) -> value { return 1; };
+    sender.registry.add("short", one);
+    const auto id = sender.open().enqueue("short", {}).value();
+    testing::gate hears;
+    sender.results->stand_still(hears);
+    station other(sender.server, sender.records);
+    other.registry.add("short", one);
+    auto& queue = other.open();
+    auto pool = other.pool();
+    CHECK(queue.wait(id, soon()).value().result == value(1));
+    std::thread ends([&] { sender.queue.reset(); });
+    const auto is_watched = [&] {
+        std::lock_guard lock(sender.records->guard);
+        return std::ranges::any_of(sender.records->watches, [&](const auto& each) {
+            return each.first.first == sender.results;
+        });
+    };
+    while (is_watched())
+        std::this_thread::yield();
+    hears.open();
+    ends.join();
 }
 
 TEST_CASE("a broker that is connected and does not answer is noticed too") {

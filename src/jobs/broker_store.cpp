@@ -30,6 +30,13 @@ failure no_such_function(std::string_view what) {
     return {errc::method_not_allowed, fmt::format("a message broker {}", what)};
 }
 
+// What it tells while it ends may come back to it: reset() would have cleared the pointer before.
+template <class T>
+void end(std::unique_ptr<T>& owned) {
+    delete owned.get();
+    static_cast<void>(owned.release());
+}
+
 counter& declare(metrics& m, std::string_view what, std::string_view help) {
     return m.add(metric_kind::counter, fmt::format("carillon_jobs_{}_total", what), help);
 }
@@ -74,11 +81,9 @@ broker_store::~broker_store() {
     // Both tell what they still owe to this object, whose members must be there then.
     {
         std::lock_guard lock(replies_guard_);
-        // Not by reset(), which forgets it first: a reply that comes meanwhile still asks it.
-        delete results_.get();
-        static_cast<void>(results_.release());
+        end(results_);
     }
-    broker_.reset();
+    end(broker_);
     ledger_.reset(); // the last ends left their places
 }
 

@@ -646,6 +646,32 @@ TEST_CASE("deliveries in hand are touched, and a worker that is deaf too long sa
     finish.open();
 }
 
+TEST_CASE("a reply that comes while the sender ends does no harm") {
+    station sender;
+    sender.reply_to = "replies-of-the-sender";
+    const auto one = [](job_context&, const job_arguments&) -> value { return 1; };
+    sender.registry.add("short", one);
+    const auto id = sender.open().enqueue("short", {}).value();
+    testing::gate hears;
+    sender.results->stand_still(hears);
+    station other(sender.server, sender.records);
+    other.registry.add("short", one);
+    auto& queue = other.open();
+    auto pool = other.pool();
+    CHECK(queue.wait(id, soon()).value().result == value(1));
+    std::thread ends([&] { sender.queue.reset(); });
+    const auto is_watched = [&] {
+        std::lock_guard lock(sender.records->guard);
+        return std::ranges::any_of(sender.records->watches, [&](const auto& each) {
+            return each.first.first == sender.results;
+        });
+    };
+    while (is_watched())
+        std::this_thread::yield();
+    hears.open();
+    ends.join();
+}
+
 TEST_CASE("a broker that is connected and does not answer is noticed too") {
     station here;
     here.options.deaf_after = milliseconds(300);

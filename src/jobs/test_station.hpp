@@ -23,6 +23,7 @@ struct station {
     testing::remembering_layer layer;
     metrics counted;
     loopback_broker* broker = nullptr;
+    loopback_results* results = nullptr;
     jobs::broker_store* store = nullptr;
     std::unique_ptr<job_queue> queue;
 
@@ -38,9 +39,10 @@ struct station {
     job_queue& open() {
         auto through = std::make_unique<loopback_broker>(server);
         broker = through.get();
+        auto kept = std::make_unique<loopback_results>(records, reply_to);
+        results = kept.get();
         auto made = std::make_shared<jobs::broker_store>(
-            options, std::move(through), std::make_unique<loopback_results>(records, reply_to),
-            registry, silent_log(), counted,
+            options, std::move(through), std::move(kept), registry, silent_log(), counted,
             permits ? std::move(permits) : jobs::make_local_ledger());
         store = made.get();
         job_queue_options of_queue;

@@ -51,12 +51,6 @@ class Jobs:
         self.assertLess(time.monotonic() - begin, 3.5)
         self.assertIn(sent.id, str(listed))
 
-    def test_06_a_countdown_from_carillon_is_kept_by_python(self):
-        begin = time.monotonic()
-        done = self.call("proj.tasks.add", 2, 3, options=["--countdown", "2", "-Q", self.py])
-        self.assertEqual((done.returncode, done.stdout.strip()), (0, "5"), done.stderr)
-        self.assertGreaterEqual(time.monotonic() - begin, 2.0)
-
     def test_08_a_job_of_carillon_that_asks_for_another_run(self):
         states = self.states(self.send("bench.retry", 1))
         self.assertEqual(states[-1][0], "SUCCESS", states)

@@ -414,6 +414,10 @@ public:
                     heard(*found);
             });
     }
+    // Nothing that is asked or heard from now on is told before `again` is open.
+    void stand_still(gate& again) {
+        errands_.post([&again] { again.pass(); });
+    }
     void forget(std::string id) override {
         errands_.post([this, id = std::move(id)] {
             std::lock_guard lock(records_->guard);

@@ -7,10 +7,10 @@ import base64
 import contextlib
 import json
 import pathlib
+import socket
 import sqlite3
 import sys
 import tempfile
-import time
 import uuid
 
 import amqp
@@ -60,7 +60,9 @@ class RabbitmqStore:
     def __enter__(self):
         self.server.start()
         self.parts.callback(self.server.close)
-        self.connection = amqp.Connection(f"127.0.0.1:{self.server.port}")
+        # a server that lets a publisher wait is no broken connection
+        self.connection = amqp.Connection(f"127.0.0.1:{self.server.port}",
+                                          socket_settings={socket.TCP_USER_TIMEOUT: MARK_SECONDS * 1000})
         self.connection.connect()
         self.parts.callback(self.leave)
         self.channel = self.connection.channel()

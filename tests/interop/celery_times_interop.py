@@ -13,7 +13,7 @@ from kombu import Queue
 
 from celery_case import FINAL, SOON, Rabbitmq, Redis, both
 
-LATE = 1.5  # seconds that a busy machine may add to a delay
+LATE = 4.0  # seconds that a busy machine may add to a delay
 MANY = 20_000
 BYTES_MAX = 2048  # that a delayed job may cost the worker
 FAR = 300  # seconds; near enough to be held by a worker

@@ -1,4 +1,4 @@
-"""Full queues for bench/jobs.py: no-op jobs with marks between them, over RabbitMQ, over Redis and in the embedded queue.
+"""Full queues for bench/jobs.py: no-op jobs with marks between, over RabbitMQ, over Redis and in the embedded queue.
 
 A mark is a job whose result the measurement waits for: it says when the jobs before it have been done.
 """

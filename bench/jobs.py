@@ -6,8 +6,8 @@
 
 Starts its own RabbitMQ and Redis. Both workers get the same messages in turns; the table holds the medians of the
 rounds, and jobs per CPU second of Carillon divided by Celery's. CPU is that of the worker's processes between two marks
-among the jobs: starting up is not in it. `--memory` drains one long queue of each store instead and says what the worker
-held on its way. Needs Debian's celery, rabbitmq-server and redis-server, and a release build.
+among the jobs: starting up is not in it. `--memory` drains one long queue of each store instead and tells what the
+worker held on its way. Needs Debian's celery, rabbitmq-server and redis-server, and a release build.
 """
 
 import argparse

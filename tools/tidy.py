@@ -24,9 +24,9 @@ BANNED = (
     (r"\b(?:strcpy|strcat|sprintf|vsprintf|gets)\s*\(", "writes without a bound", None),
     (r"\b(?:rand|srand)\s*\(", "not random: use <random> or OpenSSL", None),
     (r"\b(?:atoi|atol|atoll|atof)\s*\(", "cannot report bad input: use from_chars", None),
-    # SQLite's busy handler must wait for another process, and no event tells when that one is done.
+    # SQLite's busy handler must wait for another process, and no event tells when that one is done; some tests, too.
     (r"\b(?:sleep_for|sleep_until|usleep|nanosleep)\s*\(|(?<![\w.>:])sleep\s*\(", "sleeps: await the event",
-     r"^src/db/sqlite\.cpp$"),
+     r"^src/(?:db/sqlite\.cpp|base/test_polling\.hpp)$"),
     (r"\bstd::w?regex\b", "slow and recursive; only routes may use it", r"^src/web/(?:pattern|rout)"),
     # The system's look-up of a name cannot be interrupted, and may take longer than a stopping server has.
     (r"\.detach\s*\(\)", "nobody joins a detached thread", r"^src/net/resolver\.cpp$"),

@@ -51,7 +51,7 @@ cr::value add(cr::job_context&, const cr::job_arguments& given) {
     return number(given, 0, "x", any) + number(given, 1, "y", any);
 }
 
-cr::value sleep(cr::job_context& context, const cr::job_arguments& given) {
+cr::value linger(cr::job_context& context, const cr::job_arguments& given) {
     const double seconds = number(given, 0, "seconds", seconds_max);
     const std::chrono::duration<double> wanted(seconds);
     if (seconds > 0 && !context.wait_for(std::chrono::ceil<std::chrono::milliseconds>(wanted)))
@@ -75,7 +75,7 @@ void add_line(const std::filesystem::path& path, std::string_view what, const st
 cr::job_handler trace_into(std::filesystem::path path) {
     return [path = std::move(path)](cr::job_context& context, const cr::job_arguments& given) {
         add_line(path, "begin", context.id());
-        auto slept = sleep(context, given);
+        auto slept = linger(context, given);
         add_line(path, "end", context.id());
         return slept;
     };
@@ -116,7 +116,7 @@ void register_jobs(cr::job_registry& registry, const std::filesystem::path& fold
     told.attempts_max = 1; // its time limits end it, as they end a task of Celery
     registry.add("bench.noop", noop)
         .add("bench.add", add)
-        .add("bench.sleep", sleep, told)
+        .add("bench.sleep", linger, told)
         .add("bench.fail", fail, exact)
         .add("bench.retry", retry, patient)
         .add("bench.progress", progress)

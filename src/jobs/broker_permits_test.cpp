@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "base/test_polling.hpp"
 #include "jobs/broker/ledger.hpp"
 #include "jobs/broker/limited_lanes.hpp"
 #include "jobs/broker/test_redis_broker.hpp"
@@ -142,11 +143,10 @@ TEST_CASE("a place in Redis is free again when nobody keeps it for the span of i
     for (int i = 0; i < 12; ++i) {
         kept->keep({a});
         CHECK_FALSE(ask(*other, b).given);
-        std::this_thread::sleep_for(50ms); // leases pass with time alone
+        testing::elapse(50ms); // leases pass with time alone
     }
     const auto since = now();
-    while (!ask(*other, b).given && now() - since < 10s)
-        std::this_thread::sleep_for(10ms);
+    testing::poll_until([&] { return ask(*other, b).given; }, 10s);
     CHECK(now() - since < 2s);
     CHECK(now() - since > 100ms);
 }
@@ -327,7 +327,7 @@ TEST_CASE("over a broker the place of a worker that was killed is taken after it
     const auto begun = now();
     auto pool = here.pool(2);
     const auto id = queue.enqueue("limited", {}, keyed("k")).value();
-    std::this_thread::sleep_for(1'600ms); // in the middle of the run
+    testing::elapse(1'600ms); // in the middle of the run
     auto other = redis_ledger(redis.url(), 700ms);
     CHECK_FALSE(ask(*other, {"other", {{"key:k", 1}}, {}}).given);
     CHECK(queue.wait(id, soon()).value().state == job_state::completed);

@@ -87,6 +87,11 @@ broker_store::~broker_store() {
     ledger_.reset(); // the last ends left their places
 }
 
+void broker_store::make_calls(const std::vector<action>& calls) {
+    for (const auto& each : calls)
+        each();
+}
+
 celery::sending broker_store::sending_now() {
     celery::sending s;
     s.when = utc_now();

@@ -151,10 +151,7 @@ private:
     using action = std::function<void()>;
     // Ends of one worker that wait for the broker or the result store; with more it takes no new job.
     static constexpr std::size_t endings_max = 2'000;
-    static void make_calls(const std::vector<action>& calls) {
-        for (const auto& each : calls)
-            each();
-    }
+    static void make_calls(const std::vector<action>& calls);
     // Calls `tell` with the sender, where somebody wants to hear of jobs.
     template <class F>
     void tell_events(F tell) const {

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "base/test_polling.hpp"
 #include "jobs/broker/test_rabbitmq.hpp"
 #include "jobs/open_store.hpp"
 #include "jobs/test_process.hpp"
@@ -152,14 +153,11 @@ void check_cut_connections(const std::string& broker, const std::string& results
     REQUIRE(accepted.wait_count(jobs_in_all, soon(std::chrono::seconds(60))));
     for (const bool each : accepted.all())
         CHECK(each);
-    const auto limit = soon(std::chrono::seconds(60));
     const auto done = [&] {
         std::lock_guard lock(guard);
         return runs.size() == jobs_in_all;
     };
-    while (!done() && now() < limit)
-        std::this_thread::sleep_for(milliseconds(20)); // the broker tells nobody when it is empty
-    CHECK(done());
+    CHECK(testing::poll_until(done, std::chrono::seconds(60)));
     int repeated = 0;
     for (const auto& [n, times] : runs)
         repeated += times - 1;

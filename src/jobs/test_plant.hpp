@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "jobs/broker/loopback.hpp"
+#include "jobs/broker/loopback_broker.hpp"
+#include "jobs/broker/loopback_results.hpp"
 #include "jobs/broker_store.hpp"
 #include "jobs/queue_core.hpp"
 #include "jobs/test_support.hpp"

@@ -5,7 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "jobs/broker/loopback.hpp"
+#include "jobs/broker/loopback_broker.hpp"
+#include "jobs/broker/loopback_results.hpp"
 #include "jobs/broker_store.hpp"
 #include "jobs/queue_core.hpp"
 #include "jobs/test_support.hpp"

@@ -1,5 +1,5 @@
-"""What several workers share by agreement: prefixes of names in Redis, and concurrency limits. A test's number is that of
-its scenario."""
+"""What several workers share by agreement: prefixes of names in Redis, and concurrency limits. The number of a test is
+that of its scenario."""
 
 import time
 import unittest

@@ -17,7 +17,7 @@ JOB_SECONDS = 0.005
 THREADS = 3
 KILL_EVERY = 2
 DRAIN_SECONDS = 120  # on a machine that others use too
-# A run that ended so long before its worker was killed has been acknowledged: results and acknowledgements leave at once,
+# A run that ended long before its worker was killed has been acknowledged: results and acknowledgements leave at once,
 # within 0.1 s even where the processor is shared by four times as many.
 ACK_SECONDS = 3.0
 Run = collections.namedtuple("Run", "begin end process")  # seconds of the steady clock; end is None: it was cut off
@@ -71,7 +71,7 @@ class Storm:
         self.assertEqual((len(self.restarts), len(self.kills) > 4), (1, True), "it was no storm")
         self.assertEqual(sent - done, set(), "jobs were lost")
         self.assertEqual(set(runs) - sent, set(), "jobs that nobody sent")
-        self.assertEqual([each for each in again if not self.reason(*each[1:])], [], "nothing explains these second runs")
+        self.assertEqual([each for each in again if not self.reason(*each[1:])], [], "unexplained second runs")
         in_hand = THREADS + self.rate(runs) * ACK_SECONDS
         for process in self.kills:
             mine = sum(a.process == process for _, a, _ in again)

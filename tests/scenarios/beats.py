@@ -55,10 +55,10 @@ def kill_in_turn(beats, kills):
     others live meanwhile."""
     for number, victim in zip(range(kills), itertools.cycle(beats)):
         due = int(time.time()) + 2 + 0.002 * number  # another part of its work each time
-        time.sleep(due - time.time())
+        wait_until(lambda: time.time() >= due, 5, "the moment is due")
         assert victim.child.poll() is None, f"a beat ended by itself:\n{victim.log_tail()}"
         victim.kill()
-        time.sleep(max(0, int(due) + 1.5 - time.time()))
+        wait_until(lambda: time.time() >= int(due) + 1.5, 5, "the others have served it")
         victim.start()
 
 

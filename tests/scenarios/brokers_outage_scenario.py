@@ -1,4 +1,4 @@
-"""Brokers that are away, refuse, are full, cut or stand still, under the real program: it says so, waits and comes back;
+"""Brokers that are away, refuse, are full, cut or still, under the real program: it says so, waits and comes back;
 what was accepted runs; `call` fails with a clear reason within its deadline."""
 
 import json

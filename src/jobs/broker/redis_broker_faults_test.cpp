@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "base/test_polling.hpp"
 #include "jobs/broker/test_redis_broker.hpp"
 #include "wire/celery/envelope.hpp"
 
@@ -82,8 +83,7 @@ private:
 };
 
 void check(storm& s, std::string_view what) {
-    for (const auto end = now() + 60s; now() < end && !s.complete();)
-        std::this_thread::sleep_for(10ms); // of two threads and a server
+    testing::poll_until([&] { return s.complete(); }, 60s);
     const auto found = s.count();
     CHECK(s.complete());
     CHECK(found.refused == 0);
@@ -104,7 +104,7 @@ TEST_CASE(
         ask(redis.url(), {"CLIENT", "KILL", "TYPE", "normal"});
         if (kills % 3 == 0)
             ask(redis.url(), {"CLIENT", "KILL", "TYPE", "pubsub"});
-        std::this_thread::sleep_for(40ms); // how often it happens
+        testing::elapse(40ms); // how often it happens
     }
     check(all, "killed " + std::to_string(kills) + " times");
     CHECK(kills > 3);
@@ -118,13 +118,13 @@ TEST_CASE("a server that is killed and comes back with its file, or is stopped f
     server redis({"--appendonly", "yes", "--appendfsync", "always"});
     storm all(options_for(redis.url()), 10'000);
     for (int i = 0; i < 3; ++i) {
-        std::this_thread::sleep_for(150ms); // it works meanwhile
+        testing::elapse(150ms); // it works meanwhile
         redis.kill();
         redis.restart();
     }
-    std::this_thread::sleep_for(100ms);
+    testing::elapse(100ms);
     redis.pause();
-    std::this_thread::sleep_for(6s); // longer than a command may take
+    testing::elapse(6s); // longer than a command may take
     redis.resume();
     check(all, "killed 3 times, stopped once");
     CHECK(becomes(redis.url(), {"EXISTS", "celery", "unacked", "unacked_index"}, 0));
@@ -177,7 +177,7 @@ TEST_CASE("a job of 12 s that is touched runs once though the visibility timeout
     second->consume({"celery"}, 1);
     REQUIRE(first.publish("celery", parts_of("long")));
     for (int second_passed = 0; second_passed < 12; ++second_passed) {
-        std::this_thread::sleep_for(1s); // the job
+        testing::elapse(1s); // the job
         for (auto* one : {&first, &second})
             for (const auto& d : one->now_seen().deliveries)
                 (*one)->touch({d.tag});

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "base/test_polling.hpp"
 #include "jobs/broker/test_redis_broker.hpp"
 #include "wire/celery/envelope.hpp"
 
@@ -197,11 +198,9 @@ TEST_CASE("a delayed message appears in its queue when it is due, once for all b
     CHECK(ask(redis.url(), {"ZCARD", "carillon:delayed"}).number == 20);
     const auto from = now();
     CHECK(first.now_seen().deliveries.empty());
-    for (const auto end = now() + 20s; now() < end;) {
-        if (first.now_seen().deliveries.size() + second.now_seen().deliveries.size() >= 20)
-            break;
-        std::this_thread::sleep_for(5ms); // either of two
-    }
+    testing::poll_until([&] {
+        return first.now_seen().deliveries.size() + second.now_seen().deliveries.size() >= 20;
+    });
     const auto after = now() - from;
     CHECK(after > 1s);
     CHECK(after < 2500ms);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/test_polling.hpp"
 #include "base/uuid.hpp"
 #include "jobs/broker/redis_broker.hpp"
 #include "net/redis/test_redis.hpp"
@@ -139,12 +140,7 @@ inline broker_options options_for(const std::string& url) {
 // Waits until the question has that answer.
 inline bool becomes(const std::string& url, std::initializer_list<std::string_view> words,
                     std::int64_t wanted, std::chrono::seconds patience = 20s) {
-    for (const auto end = now() + patience; now() < end;) {
-        if (ask(url, words).number == wanted)
-            return true;
-        std::this_thread::sleep_for(10ms); // the server offers nothing to wait on
-    }
-    return false;
+    return testing::poll_until([&] { return ask(url, words).number == wanted; }, patience);
 }
 
 } // namespace carillon::jobs::test

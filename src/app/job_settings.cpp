@@ -97,7 +97,10 @@ std::string shown_beat_store(const settings& config) { return shown_url(config.b
 result<std::unique_ptr<jobs::slot_store>> open_beat_store(const settings& config) {
     if (config.beat_store == embedded)
         return jobs::open_slot_file(config.data_dir / "beat.db");
-    return jobs::open_redis_slots(config.beat_store);
+    // Applications that share a Redis are told apart by their prefix there.
+    return jobs::open_redis_slots(config.beat_store, is_redis_url(config.broker)
+                                                         ? config.broker_key_prefix
+                                                         : config.result_key_prefix);
 }
 
 result<std::unique_ptr<jobs::control_console>>

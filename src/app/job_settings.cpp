@@ -61,6 +61,8 @@ job_queue_options queue_options(const settings& config) {
         options.visibility_timeout = config.visibility_timeout;
         options.keyprefix = config.broker_key_prefix;
         options.results_keyprefix = config.result_key_prefix;
+        options.quorum_queues = config.queue_type == "quorum";
+        options.queue_max_priority = config.queue_max_priority;
     }
     return options;
 }

@@ -142,6 +142,15 @@ void add_job_options(std::vector<option>& all) {
                           "with results in Redis: the same, as Celery's global_keyprefix in "
                           "result_backend_transport_options",
                           &settings::result_key_prefix));
+    all.push_back(choice_option(
+        "queue-type",
+        "with RabbitMQ: the kind of queues that are declared; those that exist stay as they are",
+        {"classic", "quorum"}, &settings::queue_type));
+    all.push_back(number_option<std::uint32_t>(
+        "queue-max-priority",
+        "with RabbitMQ: the highest priority in classic queues that are declared, as Celery's "
+        "task_queue_max_priority; 0: no priorities",
+        &settings::queue_max_priority, 0, 255));
     all.push_back(queue_limits_option());
 }
 

@@ -196,6 +196,8 @@ TEST_CASE("the secrets of a broker are neither shown nor repeated by what is wro
     CHECK(says(complaint("broker-key-prefix = 'two words'"), {"up to 64 bytes"}));
     CHECK(says(complaint("queue-limits = ['reports=2', 'reports']"), {"QUEUE=NUMBER"}));
     CHECK(says(complaint("queue-limits = 'reports=0'"), {"from 1 to"}));
+    CHECK(says(complaint("queue-type = 'stream'"), {"classic, quorum"}));
+    CHECK(says(complaint("queue-max-priority = 256"), {"from 0 to 255"}));
 }
 
 TEST_CASE("an unknown key names its file and line, and the nearest known one") {

@@ -49,6 +49,9 @@ result<std::shared_ptr<broker_store>> open_broker_store(const job_queue_options&
     where.publish_timeout = options.enqueue_timeout;
     where.visibility_timeout = options.visibility_timeout;
     where.keyprefix = options.keyprefix;
+    where.quorum_queues = options.quorum_queues;
+    if (options.queue_max_priority > 0)
+        where.queue_priority_max = static_cast<int>(options.queue_max_priority);
     auto through = open_broker(where, log, counters);
     if (!through)
         return through.error();

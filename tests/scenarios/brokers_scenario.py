@@ -136,6 +136,16 @@ class Commands(BrokerCase):
 class Rabbitmq(Commands, unittest.TestCase):
     kind = "amqp"
 
+    def test_the_kind_of_queues_is_a_setting(self):
+        kinds = {"quorum": (["--queue-type", "quorum"], '{"x-queue-type","quorum"}'),
+                 "urgent": (["--queue-max-priority", "9"], '{"x-max-priority",9}')}
+        for queue, (options, argument) in kinds.items():
+            worker = self.worker("-c", "1", "-Q", queue, "-n", f"{queue}@%h", *options)
+            told = worker.run("call", "bench.add", "[2, 3]", "--wait", "--queue", queue, "--bench", *options)
+            self.assertEqual((told.returncode, told.stdout.strip()), (0, "5"), told.stderr)
+            listed = self.broker.control("list_queues", "--quiet", "--no-table-headers", "name", "arguments")
+            self.assertIn(f"{queue}\t[{argument}]", listed)
+
 
 class Redis(Commands, unittest.TestCase):
     kind = "redis"

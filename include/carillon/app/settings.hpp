@@ -41,7 +41,9 @@ struct settings {
     std::string beat_store{"embedded:"};   // likewise
     std::vector<schedule_entry> schedules; // those of the configuration file
     std::string broker_key_prefix,
-        result_key_prefix;                 // of names in Redis, as Celery's global_keyprefix
+        result_key_prefix;             // of names in Redis, as Celery's global_keyprefix
+    std::string queue_type{"classic"}; // of RabbitMQ's queues
+    std::uint32_t queue_max_priority = 0;
     std::vector<std::string> queue_limits; // QUEUE=NUMBER
     std::uint32_t workers = 2;
     std::uint32_t threads = 0; // 0: the number of cores

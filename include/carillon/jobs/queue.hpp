@@ -49,6 +49,10 @@ struct job_queue_options {
     std::string keyprefix; // of the broker's names in Redis: Celery's global_keyprefix
     // The same of results, which Celery sets apart. `_` is added unless it ends in `:`, `_`, `-` or `.`.
     std::string results_keyprefix;
+    // RabbitMQ: of the queues that this process declares; those that exist stay as they are. Quorum queues have no
+    // priorities. Zero: no priorities; else Celery's task_queue_max_priority, 1 to 255.
+    bool quorum_queues = false;
+    std::uint32_t queue_max_priority = 0;
     std::chrono::milliseconds poll_interval{50}; // how soon the work of other processes is noticed
     std::chrono::seconds keep_finished{7 * 86'400}; // how long finished jobs can be asked for
     std::size_t message_bytes_max = 1 << 20;        // arguments, encoded: errc::too_large above

@@ -106,9 +106,10 @@ TEST_CASE("the address is shown whole but for its passwords") {
          "redis+sentinel://h1:26379/master/0"},
         {"redis+pubsub+sentinel://h1/master", "redis+pubsub+sentinel://h1:26379/master/0"},
     };
-    for (const auto& [url, shown] : cases) {
+    for (const auto& each : cases) {
+        const auto& url = each.first;
         CAPTURE(url);
-        CHECK(shown_layer(with_layer(url)) == shown);
+        CHECK(shown_layer(with_layer(url)) == each.second);
     }
     CHECK(shown_layer(with_layer("redis://:s3cret@h:bad")) == "********");
 }

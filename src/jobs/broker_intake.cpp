@@ -307,7 +307,7 @@ void broker_store::adjust_prefetch(bool exact, std::vector<action>& calls) {
         queues.insert(queues.end(), each.shown.queues.begin(), each.shown.queues.end());
     }
     std::ranges::sort(queues);
-    queues.erase(std::ranges::unique(queues).begin(), queues.end());
+    queues.erase(std::unique(queues.begin(), queues.end()), queues.end());
     a.held = held_.size() + lanes_.size() + asking_;
     for (const auto& [seq, d] : out_)
         a.in_hand += d->owner != 0 && d->tag != 0 && !d->acknowledged;
@@ -485,12 +485,12 @@ void broker_store::postpone(std::int64_t owner, std::vector<put_off> jobs) {
     std::vector<action> calls;
     {
         std::lock_guard lock(guard_);
-        for (const auto& [job, until] : jobs) {
-            auto found = out_.find(job.seq);
+        for (const auto& each : jobs) {
+            auto found = out_.find(each.job.seq);
             if (found == out_.end() || found->second->owner != owner)
                 continue;
             if (const auto tag = found->second->tag; tag != 0)
-                calls.push_back([this, tag, until] { broker_->delay(tag, until); });
+                calls.push_back([this, tag, until = each.until] { broker_->delay(tag, until); });
             if (found->second->message)
                 orphans_.erase(found->second->message->id);
             out_.erase(found);

@@ -334,7 +334,7 @@ result<std::vector<queue_info>> broker_store::queues() {
     for (const auto& task : registry_.names())
         names.push_back(registry_.find(task)->options.queue);
     std::ranges::sort(names);
-    names.erase(std::ranges::unique(names).begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
     awaited<std::vector<broker::queue_depth>> asked;
     broker_->depths(std::move(names), asked.teller());
     auto depths = asked.wait();

@@ -66,7 +66,8 @@ void limited_jobs::cancel(const std::function<bool(std::int64_t)>& wanted) {
         for (auto& each : own.waiting)
             each.cancel |= wanted(each.seq);
         // They need no token, so nobody waits behind them.
-        std::ranges::stable_partition(own.waiting, &claimed_job::cancel);
+        std::stable_partition(own.waiting.begin(), own.waiting.end(),
+                              [](const claimed_job& each) { return each.cancel; });
     }
 }
 

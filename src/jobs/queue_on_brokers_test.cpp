@@ -145,7 +145,7 @@ void check_cut_connections(const std::string& broker, const std::string& results
     ignored.ignore_result = true;
     testing::journal<bool> accepted;
     for (int i = 0; i < jobs_in_all; ++i) {
-        queue.enqueue("note", {array{i}}, ignored,
+        queue.enqueue("note", {array{value(i)}}, ignored,
                       [&](const auto& id) { accepted.add(id.has_value()); });
         if (i == 1'000 || i == 2'000)
             cut();

@@ -216,9 +216,10 @@ void check_controller(const place& at, control_console& by) {
     const auto both_say = [&](const char* method, object arguments, std::string_view what) {
         const auto answers = by.control(method, std::move(arguments));
         CHECK(answers.size() == 2);
-        for (const auto& [node, answer] : answers) {
+        for (const auto& each : answers) {
+            const auto& answer = each.second;
             const auto said = answer ? *answer : "error: " + answer.error().message;
-            CHECK_MESSAGE(said == what, node);
+            CHECK_MESSAGE(said == what, each.first);
         }
     };
     enqueue_options later, other;

@@ -8,7 +8,7 @@ from source_files import ROOT
 from steps import Outcome, outcome_of, program, run_shown, run_steps
 
 CLEAN = "build/clean"
-TIDY_SECONDS, TEST_SECONDS = 600, 2700
+TIDY_SECONDS, TEST_SECONDS = 600, 3300
 
 
 def script(name, *options, seconds=120):

@@ -13,20 +13,10 @@ namespace carillon {
 
 namespace celery = wire::celery;
 using std::chrono::milliseconds;
+using testing::add;
 using testing::journal;
 using testing::soon;
 using testing::station;
-
-namespace {
-
-value add(job_context&, const job_arguments& a) {
-    std::int64_t sum = 0;
-    for (const auto& each : a.args)
-        sum += each.to_int();
-    return sum;
-}
-
-} // namespace
 
 TEST_CASE("a run that outlives its connection is joined to its redelivered message") {
     station here;

@@ -10,27 +10,11 @@
 namespace carillon {
 
 namespace celery = wire::celery;
-using std::chrono::milliseconds;
+using testing::add;
+using testing::impatient;
 using testing::journal;
 using testing::soon;
 using testing::station;
-
-namespace {
-
-value add(job_context&, const job_arguments& a) {
-    std::int64_t sum = 0;
-    for (const auto& each : a.args)
-        sum += each.to_int();
-    return sum;
-}
-
-job_options impatient() {
-    job_options o;
-    o.retry_delay = milliseconds(1);
-    return o;
-}
-
-} // namespace
 
 TEST_CASE("a chain passes each result on, its records name parents and children") {
     station here;

@@ -79,4 +79,19 @@ struct station {
     }
 };
 
+// A task that needs arguments and has a result.
+inline value add(job_context&, const job_arguments& a) {
+    std::int64_t sum = 0;
+    for (const auto& each : a.args)
+        sum += each.to_int();
+    return sum;
+}
+
+// For tasks that are tried again.
+inline job_options impatient() {
+    job_options o;
+    o.retry_delay = std::chrono::milliseconds(1);
+    return o;
+}
+
 } // namespace carillon::testing

@@ -217,8 +217,9 @@ class BackgroundConsumers(RedisCase):
         for url in ("memory:", *map(self.redis().url, SCHEMES)):
             with self.subTest(url=url), on_layer(url, "--workers", "1", binary=WORD_COUNT, demo=False) as server:
                 self.assertEqual(self.count_words(server, ["", "a", "a b"]), [0, 1, 2])
-                self.assertIn('carillon_background_handled_total{channel="texts"} 3',
-                              server.request("GET", "/metrics")[2].decode())
+                # The last answer may arrive before its handler has returned.
+                wait_until(lambda s=server: 'carillon_background_handled_total{channel="texts"} 3'
+                           in s.request("GET", "/metrics")[2].decode(), 5, "three events were handled")
                 self.assertEqual(server.stop(), 0)
 
     def test_wrong_channels_and_the_memory_layer_are_told(self):

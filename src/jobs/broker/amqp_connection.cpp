@@ -19,9 +19,9 @@ T smaller_limit(T a, T b) noexcept { // zero: none
 connection::connection(net::loop& on, endpoint where, connection_options options,
                        connection_events& events)
     : loop_(on), where_(std::move(where)), options_(std::move(options)), events_(events),
-      last_received_(now()) {
-    net::tcp_client_events& me = *this;
-    client_ = std::make_shared<net::tcp_client>(loop_, me);
+      names_(on), last_received_(now()) {
+    net::client_socket_events& me = *this;
+    client_ = std::make_shared<net::client_socket>(loop_, names_, me);
 }
 
 connection::~connection() { abandon(); }
@@ -52,7 +52,7 @@ void connection::open() {
         timer_.reset();
         lost({errc::unavailable, std::string(client_->missing()) + " in time"});
     });
-    client_->open(where_.host, where_.port, std::move(tls), options_.timeout);
+    client_->open({where_.host, where_.port, {}}, std::move(tls), options_.timeout);
 }
 
 void connection::on_open() noexcept {

@@ -15,8 +15,8 @@
 
 #include "jobs/broker/amqp_address.hpp"
 #include "jobs/broker/amqp_codec.hpp"
+#include "net/client_socket.hpp"
 #include "net/loop.hpp"
-#include "net/tcp_client.hpp"
 #include <carillon/base/result.hpp>
 
 namespace carillon::jobs::amqp {
@@ -79,7 +79,7 @@ struct connection_options {
 };
 
 // Everything on the loop's thread. Not destroyed from inside its own calls.
-class connection final : private net::tcp_client_events {
+class connection final : private net::client_socket_events {
 public:
     static constexpr std::size_t channels = 4; // numbers 1 to 3
     using told = std::function<void(const reply&)>;
@@ -143,7 +143,8 @@ private:
     endpoint where_;
     connection_options options_;
     connection_events& events_;
-    std::shared_ptr<net::tcp_client> client_;
+    net::resolver names_;
+    std::shared_ptr<net::client_socket> client_;
     frame_reader reader_;
     arena storage_;
     std::array<channel_state, channels> channels_;

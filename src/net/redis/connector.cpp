@@ -55,16 +55,9 @@ connector::connector(loop& on, const address& where, std::chrono::milliseconds t
 
 connector::~connector() { drop(); }
 
-void connector::cancel_timers() noexcept {
-    for (auto* timer : {&deadline_timer_, &address_timer_})
-        if (*timer)
-            loop_.cancel(*std::exchange(*timer, std::nullopt));
-}
-
 void connector::drop() noexcept {
-    cancel_timers();
-    names_.forget();
-    addresses_.clear();
+    if (deadline_timer_)
+        loop_.cancel(*std::exchange(deadline_timer_, std::nullopt));
     asked_.clear();
     if (link_)
         std::exchange(link_, nullptr)->close();
@@ -93,63 +86,27 @@ void connector::reach(stage next, endpoint to) {
     to_ = std::move(to);
     const auto patience =
         stage_ == stage::sentinel ? std::min(timeout_, sentinel_timeout_max) : timeout_;
-    deadline_ = now() + patience;
-    deadline_timer_ = loop_.at(deadline_, [this] {
+    deadline_timer_ = loop_.at(now() + patience, [this] {
         deadline_timer_.reset();
-        const std::string missing = link_ ? link_->missing() : "no address for its name";
-        failed({errc::unavailable, missing + " in time"});
+        failed({errc::unavailable, std::string(link_->missing()) + " in time"});
     });
+    std::optional<tls_client_context> tls;
     if (where_.tls) {
         // read anew each time: a renewed certificate needs no restart
         auto loaded = tls_client_context::load(
             {where_.verify, where_.ca_file, where_.certificate_file, where_.key_file});
         if (!loaded)
             return failed(loaded.error());
-        tls_.emplace(std::move(*loaded));
-    }
-    if (!to_.path.empty()) {
-        const auto local = local_address(to_.path);
-        return local ? connect_to(std::vector{*local}) : failed(local.error());
-    }
-    if (const auto numeric = numeric_address(to_.host, to_.port))
-        return connect_to(std::vector{*numeric});
-    names_.find(to_.host, [this](auto found) { connect_to(std::move(found)); });
-}
-
-void connector::connect_to(result<std::vector<socket_address>> found) {
-    if (!found)
-        return failed(found.error());
-    addresses_.assign(found->begin(), found->end());
-    try_next_address();
-}
-
-// Each address of a name has its share of the time that is left.
-void connector::try_next_address() {
-    auto to = addresses_.front();
-    addresses_.pop_front();
-    to.set_port(to_.port);
-    if (!addresses_.empty()) {
-        const auto share = (deadline_ - now()) / static_cast<int>(addresses_.size() + 1);
-        address_timer_ = loop_.at(now() + share, [this] {
-            address_timer_.reset();
-            std::exchange(link_, nullptr)->close();
-            try_next_address();
-        });
+        tls.emplace(std::move(*loaded));
     }
     link_events& me = *this;
-    link_ = std::make_shared<link>(loop_, me);
-    const auto opened = link_->open(to, tls_ ? &*tls_ : nullptr, to_.host);
-    if (!opened)
-        on_lost(opened.error());
+    link_ = std::make_shared<link>(loop_, names_, me);
+    link_->open(to_, std::move(tls), patience);
 }
 
 void connector::on_lost(const failure& why) noexcept {
     asked_.clear();
     link_.reset();
-    if (address_timer_)
-        loop_.cancel(*std::exchange(address_timer_, std::nullopt));
-    if (!addresses_.empty())
-        return try_next_address();
     failed(why);
 }
 
@@ -188,9 +145,6 @@ void connector::ask(step what, const command& how) {
 
 // Everything at once: one round trip, and the first refusal is the one that counts.
 void connector::on_open() noexcept {
-    if (address_timer_)
-        loop_.cancel(*std::exchange(address_timer_, std::nullopt));
-    addresses_.clear();
     const bool sentinel = stage_ == stage::sentinel;
     const auto& password = sentinel ? where_.sentinel_password : where_.password;
     if (!user().empty())

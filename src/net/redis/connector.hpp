@@ -50,8 +50,6 @@ private:
     enum class step : std::uint8_t { sign_in, name, select, role, ping, find_master };
     void next_sentinel();
     void reach(stage next, endpoint to);
-    void connect_to(result<std::vector<socket_address>> found);
-    void try_next_address();
     void failed(failure why);
     void drop() noexcept;
     void finish();
@@ -61,7 +59,6 @@ private:
     void master_found(const wire::redis::reply& named);
     const std::string& user() const noexcept; // of the server that is asked now
     std::string target() const;
-    void cancel_timers() noexcept;
 
     void on_open() noexcept override;
     void on_reply(wire::redis::reply got) noexcept override;
@@ -78,12 +75,9 @@ private:
     endpoint to_;
     std::size_t first_sentinel_ = 0, sentinels_tried_ = 0;
     failure problem_; // the last one
-    std::deque<socket_address> addresses_;
-    std::optional<tls_client_context> tls_;
     std::shared_ptr<link> link_;
     std::deque<step> asked_;
-    steady_time deadline_;
-    std::optional<loop::timer_id> deadline_timer_, address_timer_;
+    std::optional<loop::timer_id> deadline_timer_;
 };
 
 // "127.0.0.1:6379", "[::1]:6379" or the path of a unix socket.

@@ -1,16 +1,14 @@
-// link: one connected socket to one Redis server, from connect() to the loss. It knows bytes and replies, not commands.
+// link: one connection to one Redis server, from its address to its loss. It knows replies, not commands.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
 
-#include "net/loop.hpp"
-#include "net/socket.hpp"
-#include "net/stream.hpp"
+#include "net/client_socket.hpp"
+#include "net/redis/address.hpp"
 #include "wire/redis/reply.hpp"
 #include <carillon/base/result.hpp>
 
@@ -27,46 +25,33 @@ protected:
     ~link_events() = default;
 };
 
-// On the loop's thread. Held by shared_ptr, since the loop may still hold it for the rest of a turn.
-// What waits to be sent is bounded by whoever writes (unsent_bytes()), what was received by the reply reader's limit.
-class link final : private pollable, public std::enable_shared_from_this<link> {
+// On the loop's thread. What waits to be sent is bounded by whoever writes (unsent_bytes()), what was received by the
+// reply reader's limit. From inside its events it may be closed, and its last holder may let go of it.
+class link final : private client_socket_events, public std::enable_shared_from_this<link> {
 public:
-    link(loop& on, link_events& events) : loop_(on), events_(&events) {}
+    // `names` outlives it.
+    link(loop& on, resolver& names, link_events& events);
+    ~link() { close(); }
 
-    // Begins to connect. With `tls`, the certificate must name `host`, unless the context verifies nothing.
-    result<void> open(const socket_address& to, const tls_client_context* tls,
-                      const std::string& host);
-    // What is written in a turn leaves at its end in one call of the kernel (under TLS in one for each 16 KiB).
+    // As client_socket::open().
+    void open(const endpoint& to, std::optional<tls_client_context> tls,
+              std::chrono::milliseconds timeout);
+    // What is written in a turn leaves at its end; nothing before it is open.
     void write(std::string_view bytes);
-    // Reads what has arrived, without waiting for the loop to say so.
-    void read_now() noexcept { read(); }
-    void close() noexcept; // nothing is told any more
+    void read_now() noexcept { socket_->read_now(); }
+    void close() noexcept { socket_->close(); } // nothing is told any more
     void attend(link_events& events) noexcept { events_ = &events; }
-    // What has not come yet, for a log: "no connection", "no TLS session", "no answer".
-    const char* missing() const noexcept;
-    std::size_t unsent_bytes() const noexcept { return out_.size() - sent_; }
+    const char* missing() const noexcept { return socket_->missing(); }
+    std::size_t unsent_bytes() const noexcept { return socket_->unsent_bytes(); }
 
 private:
-    enum class state : std::uint8_t { idle, connecting, shaking_hands, open, closed };
-    void on_ready(std::uint32_t ready) noexcept override;
-    void finish_connect() noexcept;
-    void shake_hands() noexcept;
-    void read() noexcept;
-    bool take(std::string_view received) noexcept; // false when this is closed
-    void flush() noexcept;
-    void sending_failed() noexcept;
-    void watch_for(bool writable) noexcept;
-    void lost(errc code, std::string why) noexcept;
+    void on_open() noexcept override;
+    void on_bytes(std::string_view received) noexcept override;
+    void on_lost(const failure& why) noexcept override;
 
-    loop& loop_;
+    std::shared_ptr<client_socket> socket_;
     link_events* events_;
-    std::optional<stream> stream_;
     wire::redis::reply_reader reader_;
-    std::string out_;
-    std::size_t sent_ = 0; // of out_
-    state state_ = state::idle;
-    bool flush_deferred_ = false;
-    bool wants_writable_ = false;
 };
 
 } // namespace carillon::net::redis

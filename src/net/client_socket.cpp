@@ -1,4 +1,4 @@
-#include "net/tcp_client.hpp"
+#include "net/client_socket.hpp"
 
 #include <array>
 #include <cstring>
@@ -17,35 +17,41 @@ constexpr std::size_t kept_bytes = std::size_t{1} * 1024 * 1024;
 
 } // namespace
 
-void tcp_client::open(std::string host, std::uint16_t port, std::optional<tls_client_context> tls,
-                      std::chrono::milliseconds timeout) {
-    host_ = std::move(host);
-    port_ = port;
+void client_socket::open(target to, std::optional<tls_client_context> tls,
+                         std::chrono::milliseconds timeout) {
+    to_ = std::move(to);
     if (tls)
         tls_.emplace(std::move(*tls));
     deadline_ = now() + timeout;
     state_ = state::looking_up;
-    if (const auto numeric = numeric_address(host_, port_)) {
-        loop_.defer([self = shared_from_this(), at = *numeric] {
-            if (self->state_ == state::looking_up)
-                self->connect_to(std::vector{at});
-        });
-        return;
-    }
-    names_.find(host_, [this](auto found) { connect_to(std::move(found)); });
+    // nothing is told from inside open()
+    loop_.defer([self = shared_from_this()] {
+        if (self->state_ == state::looking_up)
+            self->look_up();
+    });
 }
 
-void tcp_client::connect_to(result<std::vector<socket_address>> found) {
+void client_socket::look_up() {
+    if (!to_.path.empty()) {
+        const auto local = local_address(to_.path);
+        return connect_to(local ? result(std::vector{*local}) : local.error());
+    }
+    if (const auto numeric = numeric_address(to_.host, to_.port))
+        return connect_to(std::vector{*numeric});
+    names_.find(to_.host, [this](auto found) { connect_to(std::move(found)); });
+}
+
+void client_socket::connect_to(result<std::vector<socket_address>> found) {
     if (!found)
         return lost(found.error().code, found.error().message);
     addresses_.assign(found->begin(), found->end());
     try_next_address();
 }
 
-void tcp_client::try_next_address() noexcept {
+void client_socket::try_next_address() noexcept {
     auto to = addresses_.front();
     addresses_.pop_front();
-    to.set_port(port_);
+    to.set_port(to_.port);
     if (!addresses_.empty()) {
         const auto share = (deadline_ - now()) / static_cast<int>(addresses_.size() + 1);
         address_timer_ = loop_.at(now() + share, [this] {
@@ -58,7 +64,7 @@ void tcp_client::try_next_address() noexcept {
     if (!opened)
         return address_failed(opened.error().message);
     if (tls_)
-        stream_.emplace(std::move(*opened), *tls_, host_);
+        stream_.emplace(std::move(*opened), *tls_, to_.host);
     else
         stream_.emplace(std::move(*opened), nullptr);
     try {
@@ -70,7 +76,7 @@ void tcp_client::try_next_address() noexcept {
     }
 }
 
-void tcp_client::drop_socket() noexcept {
+void client_socket::drop_socket() noexcept {
     if (address_timer_)
         loop_.cancel(*std::exchange(address_timer_, std::nullopt));
     if (!stream_)
@@ -81,14 +87,14 @@ void tcp_client::drop_socket() noexcept {
     loop_.defer([self = shared_from_this()] { static_cast<void>(self); });
 }
 
-void tcp_client::address_failed(std::string why) noexcept {
+void client_socket::address_failed(std::string why) noexcept {
     drop_socket();
     if (addresses_.empty())
         return lost(errc::unavailable, std::move(why));
     try_next_address();
 }
 
-std::string& tcp_client::outgoing() {
+std::string& client_socket::outgoing() {
     if (sent_ > kept_bytes && sent_ > out_.size() / 2) {
         out_.erase(0, sent_);
         sent_ = 0;
@@ -96,7 +102,7 @@ std::string& tcp_client::outgoing() {
     return out_;
 }
 
-void tcp_client::flush_soon() {
+void client_socket::flush_soon() {
     if (unsent_bytes() > low_water)
         above_ = true;
     if (state_ != state::open || flush_deferred_ || wants_writable_)
@@ -108,7 +114,7 @@ void tcp_client::flush_soon() {
     });
 }
 
-const char* tcp_client::missing() const noexcept {
+const char* client_socket::missing() const noexcept {
     switch (state_) {
     case state::looking_up: return "no address for its name";
     case state::connecting: return "no connection";
@@ -117,8 +123,9 @@ const char* tcp_client::missing() const noexcept {
     }
 }
 
-void tcp_client::close() noexcept {
-    names_.forget();
+void client_socket::close() noexcept {
+    if (state_ == state::looking_up)
+        names_.forget();
     addresses_.clear();
     drop_socket();
     state_ = state::closed;
@@ -126,14 +133,15 @@ void tcp_client::close() noexcept {
     sent_ = 0;
 }
 
-void tcp_client::lost(errc code, std::string why) noexcept {
+void client_socket::lost(errc code, std::string why) noexcept {
     if (state_ == state::closed)
         return;
+    const auto self = shared_from_this();
     close();
     events_->on_lost(failure{code, std::move(why)});
 }
 
-void tcp_client::on_ready(std::uint32_t ready) noexcept {
+void client_socket::on_ready(std::uint32_t ready) noexcept {
     const auto self = shared_from_this();
     switch (state_) {
     case state::connecting: return finish_connect();
@@ -147,7 +155,7 @@ void tcp_client::on_ready(std::uint32_t ready) noexcept {
         read();
 }
 
-void tcp_client::finish_connect() noexcept {
+void client_socket::finish_connect() noexcept {
     int problem = 0;
     socklen_t size = sizeof problem;
     ::getsockopt(stream_->fd(), SOL_SOCKET, SO_ERROR, &problem, &size);
@@ -157,10 +165,10 @@ void tcp_client::finish_connect() noexcept {
     shake_hands();
 }
 
-void tcp_client::shake_hands() noexcept {
+void client_socket::shake_hands() noexcept {
     const auto done = stream_->shake_hands();
     if (done == stream::state::closed)
-        return lost(errc::unavailable, "no TLS session: " + stream_->tls_trouble());
+        return address_failed("no TLS session: " + stream_->tls_trouble());
     watch_for(done == stream::state::would_block && stream_->wants_write());
     if (done == stream::state::would_block)
         return;
@@ -171,7 +179,7 @@ void tcp_client::shake_hands() noexcept {
     events_->on_open();
 }
 
-void tcp_client::read() noexcept {
+void client_socket::read() noexcept {
     const auto self = shared_from_this();
     std::array<std::byte, piece_bytes> piece;
     for (int i = 0; i < pieces_max && state_ == state::open; ++i) {
@@ -188,7 +196,7 @@ void tcp_client::read() noexcept {
         loop_.defer([self] { self->read(); });
 }
 
-void tcp_client::flush() noexcept {
+void client_socket::flush() noexcept {
     if (state_ != state::open)
         return;
     while (sent_ < out_.size()) {
@@ -216,14 +224,14 @@ void tcp_client::flush() noexcept {
 }
 
 // What the server said before it closed still counts: why it closed.
-void tcp_client::sending_failed() noexcept {
+void client_socket::sending_failed() noexcept {
     const auto self = shared_from_this();
     if (!stream_->encrypted())
         read();
     lost(errc::unavailable, "the server takes no bytes any more");
 }
 
-void tcp_client::watch_for(bool writable) noexcept {
+void client_socket::watch_for(bool writable) noexcept {
     if (writable == wants_writable_)
         return;
     wants_writable_ = writable;

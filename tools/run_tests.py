@@ -133,6 +133,12 @@ def interop():
                        "interop")
 
 
+def real_parts():
+    """Scenarios and interop at once: both wait more than they compute."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return sum(pool.map(lambda step: step(), (scenarios, interop)), Outcome())
+
+
 def browser():
     return with_binary(["node", "tests/browser/run.mjs"], "browser")
 
@@ -147,14 +153,15 @@ STEPS = {
     "release": ("release build", release),
     "scenarios": ("scenarios", scenarios),
     "interop": ("Django, Celery and Carillon together", interop),
+    "real": ("scenarios and interop at once", real_parts),
     "browser": ("browser", browser),
 }
-EVERYTHING = [name for name in STEPS if name != "dev"]
+EVERYTHING = [name for name in STEPS if name not in ("dev", "scenarios", "interop")]
 QUICK = ["rules", "tools", "dev", "js"]
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./test", description=__doc__, epilog="Without options: all but --dev.")
+    parser = argparse.ArgumentParser(prog="./test", description=__doc__, epilog="Without options: everything once.")
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}: no sanitizers, no real server")
     for name, (title, _) in STEPS.items():
         parser.add_argument(f"--{name}", action="store_true", help=f"only this step: {title}")

@@ -1,7 +1,8 @@
 // The program under test as a process: started on a free loopback port, awaited through /readyz, ended by its pid.
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,13 +23,23 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
   process.once(signal, () => process.exit(1));
 }
 
+const firstPort = 10000;
+
+/** Nobody listens on it now, and the system takes none of these for outgoing connections: it outlives a restart. */
 async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
+  const outgoingFrom = parseInt(readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "ascii"), 10);
+  for (;;) {
+    const port = randomInt(firstPort, Math.max(outgoingFrom, firstPort + 1000));
+    const probe = createServer().listen(port, "127.0.0.1");
+    try {
+      await once(probe, "listening");
+    } catch {
+      continue;
+    }
+    probe.close();
+    await once(probe, "close");
+    return port;
+  }
 }
 
 export class Site {

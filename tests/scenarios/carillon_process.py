@@ -1,9 +1,11 @@
 """Starts the real program for a scenario: a free port, its own data folder, readiness without blind waiting."""
 
+import contextlib
 import http.client
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -16,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 READY_SECONDS = 20
 STOP_SECONDS = 40
 PAUSE_SECONDS = 0.02
+FIRST_PORT = 10_000
 
 
 def default_binary():
@@ -24,10 +27,14 @@ def default_binary():
 
 
 def free_port():
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of 127.0.0.1 that nobody listens on now. The system takes none of these for outgoing connections, so that
+    it stays free while its server is down."""
+    outgoing_from = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    while True:
+        port = random.randrange(FIRST_PORT, max(outgoing_from, FIRST_PORT + 1000))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition, seconds, what):

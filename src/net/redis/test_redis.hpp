@@ -2,12 +2,14 @@
 // that is gone at the end. Without persistence.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -37,16 +39,26 @@ inline bool no_redis() {
     return true;
 }
 
+// Nobody listens on it now. The system takes none of these for outgoing connections, so that it stays free while its
+// server is down.
 inline std::uint16_t free_port() {
-    const unique_fd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    if (::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
-        ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
-        throw std::runtime_error("no free port");
-    return ntohs(address.sin_port);
+    constexpr int first = 10'000;
+    int outgoing_from = 0;
+    std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> outgoing_from;
+    std::random_device source;
+    std::uniform_int_distribution<int> any(first, std::max(outgoing_from, first + 1'000) - 1);
+    for (;;) {
+        const unique_fd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        if (probe.get() < 0)
+            throw std::runtime_error("no socket to look for a free port with");
+        const auto port = static_cast<std::uint16_t>(any(source));
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(port);
+        if (::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+            return port;
+    }
 }
 
 class folder {

@@ -119,11 +119,14 @@ void beat::run() {
 
 utc_time beat::step(utc_time at) {
     queue_away_ = false;
-    take_over(at);
-    auto next = at + options_.sleep_max;
+    bool well = take_over(at);
+    auto next = at + (well ? options_.sleep_max : options_.retry);
     for (auto& s : states_)
         if (const auto due = look_at(s, at))
             next = std::min(next, *due);
+    for (const auto& s : states_)
+        well = well && !s.failing;
+    note_end_of_step(well);
     return next;
 }
 
@@ -220,15 +223,20 @@ result<void> beat::add(state& s, utc_time slot, utc_time at) {
     return {};
 }
 
-// Serves what beats have claimed that are gone.
-void beat::take_over(utc_time at) {
+// Serves what beats have claimed that are gone. False when the store is away: looking at the entries, as far as they are
+// due, finds the same, and tells the log.
+bool beat::take_over(utc_time at) {
     const auto since = at - looked_for_abandoned_;
-    if (since >= std::chrono::microseconds(0) && since < options_.lease / 3)
-        return;
-    looked_for_abandoned_ = at;
+    if (since >= std::chrono::microseconds(0) &&
+        since < std::min(options_.lease / 3, options_.sleep_max))
+        return true;
     const auto found = slots_->abandoned();
-    if (!found)
-        return; // looking at the entries finds the same, and tells
+    if (!found) {
+        looked_for_abandoned_ = {};
+        note_trouble(found.error());
+        return false;
+    }
+    looked_for_abandoned_ = at;
     for (const auto& [name, slot] : *found)
         for (auto& s : states_) {
             if (s.entry.name != name || s.unnoted || s.failing || queue_away_)
@@ -241,11 +249,37 @@ void beat::take_over(utc_time at) {
             log_.warning("a moment that another beat claimed and did not serve is served",
                          {{"entry", name}, {"moment", to_iso8601(slot)}});
         }
+    return true;
+}
+
+void beat::note_trouble(const failure& why) {
+    std::lock_guard lock(guard_);
+    trouble_ = why.message;
+}
+
+void beat::note_end_of_step(bool well) {
+    std::lock_guard lock(guard_);
+    looked_ = now();
+    if (!well)
+        return;
+    well_ = looked_;
+    trouble_.clear();
+}
+
+result<void> beat::ping() const {
+    std::lock_guard lock(guard_);
+    if (!trouble_.empty() && now() - well_ > options_.deaf_after)
+        return failure{errc::unavailable, fmt::format("schedules cannot be served: {}", trouble_)};
+    if (now() - looked_ > options_.sleep_max + options_.deaf_after)
+        return failure{errc::unavailable, "the beat does not look at its schedules any more"};
+    return {};
 }
 
 void beat::tell(state& s, const result<void>& outcome, utc_time at) {
-    if (!outcome)
+    if (!outcome) {
         s.not_before = at + options_.retry;
+        note_trouble(outcome.error());
+    }
     if (!outcome && !s.failing)
         log_.warning("a schedule cannot be served now, and is tried again",
                      {{"entry", s.entry.name}, {"why", outcome.error().message}});

@@ -38,7 +38,7 @@ value check_of(const result<void>& outcome) {
 
 void readiness::add(std::string name, check ask) {
     std::lock_guard lock(guard_);
-    checks_.emplace_back(std::move(name), std::move(ask));
+    checks_.insert_or_assign(std::move(name), std::move(ask));
 }
 
 void readiness::leave() {

@@ -2,10 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include <carillon/app/app.hpp>
 
@@ -16,7 +15,7 @@ class readiness {
 public:
     // Called on several threads, must be quick; the failure's sentence is shown.
     using check = std::function<result<void>()>;
-    // What `ask` looks at outlives the last request.
+    // Takes the place of one of that name. What `ask` looks at outlives the last request.
     void add(std::string name, check ask);
     // The process is about to end: not ready from now on, whatever its parts say.
     void leave();
@@ -25,7 +24,7 @@ public:
 
 private:
     mutable std::mutex guard_;
-    std::vector<std::pair<std::string, check>> checks_;
+    std::map<std::string, check> checks_;
 };
 
 // What every process asks that runs handlers or jobs of a site: database, channel layer and broker.

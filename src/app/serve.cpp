@@ -132,6 +132,10 @@ result<void> running_server::start(application& app, const settings& config, log
     policies.trusted_proxies = config.trusted_proxies;
     site.emplace(std::move(table), std::move(policies), config.limit, counters, log, layer(),
                  members, boxes);
+    if (config.beat)
+        ready.add("beat", [] {
+            return result<void>(failure{errc::unavailable, "it has not begun yet"});
+        });
     start_shards(*std::move(listeners), config);
     if (auto opened = open_layer(config, log); !opened)
         return opened;

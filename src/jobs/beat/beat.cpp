@@ -72,7 +72,8 @@ result<std::unique_ptr<beat>> beat::make(std::vector<schedule_entry> entries,
 
 beat::beat(std::vector<schedule_entry> entries, std::unique_ptr<slot_store> slots,
            enqueue_function enqueue, beat_options options, logger& log, metrics& counted)
-    : slots_(std::move(slots)), enqueue_(std::move(enqueue)), options_(options), log_(log),
+    : slots_(std::move(slots)), enqueue_(std::move(enqueue)), options_(options),
+      pulse_({options.deaf_after, options.sleep_max + options.deaf_after}), log_(log),
       sent_(counted.add(metric_kind::counter, "carillon_beat_jobs_total",
                         "Jobs that schedules have enqueued.")),
       skipped_(counted.add(metric_kind::counter, "carillon_beat_refused_total",
@@ -126,7 +127,7 @@ utc_time beat::step(utc_time at) {
             next = std::min(next, *due);
     for (const auto& s : states_)
         well = well && !s.failing;
-    note_end_of_step(well);
+    pulse_.end_round(well);
     return next;
 }
 
@@ -233,7 +234,7 @@ bool beat::take_over(utc_time at) {
     const auto found = slots_->abandoned();
     if (!found) {
         looked_for_abandoned_ = {};
-        note_trouble(found.error());
+        pulse_.note_trouble(found.error().message);
         return false;
     }
     looked_for_abandoned_ = at;
@@ -252,33 +253,15 @@ bool beat::take_over(utc_time at) {
     return true;
 }
 
-void beat::note_trouble(const failure& why) {
-    std::lock_guard lock(guard_);
-    trouble_ = why.message;
-}
-
-void beat::note_end_of_step(bool well) {
-    std::lock_guard lock(guard_);
-    looked_ = now();
-    if (!well)
-        return;
-    well_ = looked_;
-    trouble_.clear();
-}
-
 result<void> beat::ping() const {
-    std::lock_guard lock(guard_);
-    if (!trouble_.empty() && now() - well_ > options_.deaf_after)
-        return failure{errc::unavailable, fmt::format("schedules cannot be served: {}", trouble_)};
-    if (now() - looked_ > options_.sleep_max + options_.deaf_after)
-        return failure{errc::unavailable, "the beat does not look at its schedules any more"};
-    return {};
+    return pulse_.state("schedules cannot be served",
+                        "the beat does not look at its schedules any more");
 }
 
 void beat::tell(state& s, const result<void>& outcome, utc_time at) {
     if (!outcome) {
         s.not_before = at + options_.retry;
-        note_trouble(outcome.error());
+        pulse_.note_trouble(outcome.error().message);
     }
     if (!outcome && !s.failing)
         log_.warning("a schedule cannot be served now, and is tried again",

@@ -14,6 +14,7 @@
 #include <carillon/jobs/schedule.hpp>
 
 #include "jobs/beat/slot_store.hpp"
+#include "jobs/pulse.hpp"
 
 namespace carillon::jobs {
 
@@ -83,8 +84,6 @@ private:
     result<void> add(state& s, utc_time slot, utc_time at);
     result<void> note_served(state& s);
     bool take_over(utc_time at);
-    void note_trouble(const failure& why);
-    void note_end_of_step(bool well);
     void tell(state& s, const result<void>& outcome, utc_time at);
     void tell_ahead(state& s, utc_time at);
 
@@ -92,6 +91,7 @@ private:
     const std::unique_ptr<slot_store> slots_;
     const enqueue_function enqueue_;
     const beat_options options_;
+    pulse pulse_;
     logger& log_;
     counter& sent_;
     counter& skipped_;
@@ -99,11 +99,9 @@ private:
     utc_time looked_for_abandoned_{};
     bool queue_away_ = false; // as found in this step: others are not tried
 
-    mutable std::mutex guard_;
+    std::mutex guard_;
     std::condition_variable wake_;
     bool stopping_ = false;
-    std::string trouble_;                       // since the last step in which all was well
-    steady_time well_ = now(), looked_ = well_; // the ends of that step and of the last one
     std::thread thread_;
 };
 

@@ -224,8 +224,8 @@ result<void> beat::add(state& s, utc_time slot, utc_time at) {
     return {};
 }
 
-// Serves what beats have claimed that are gone. False when the store is away: looking at the entries, as far as they are
-// due, finds the same, and tells the log.
+// Serves what beats have claimed that are gone. False when the store is away: looking at the entries, as far as they
+// are due, finds the same, and tells the log.
 bool beat::take_over(utc_time at) {
     const auto since = at - looked_for_abandoned_;
     if (since >= std::chrono::microseconds(0) &&

@@ -29,8 +29,8 @@ class HealthPort(unittest.TestCase):
             self.assertEqual(worker.stop(), 0)
 
     def test_a_worker_that_stops_is_alive_and_not_ready_until_its_jobs_have_ended(self):
-        with CarillonProcess("--bench", "--shutdown-grace", "30", command="worker", health=True) as worker:
-            worker.run("call", "bench.sleep", "[3]", "--bench")
+        with CarillonProcess("--bench", "--shutdown-grace", "3", command="worker", health=True) as worker:
+            worker.run("call", "bench.sleep", "[60]", "--bench")
             wait_until(lambda: b"\ncarillon_jobs_started_total 1" in worker.request("GET", "/metrics")[2], 20,
                        "the job runs")
             worker.child.send_signal(signal.SIGTERM)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "app/commands.hpp"
+#include "app/health_port.hpp"
 #include "app/job_settings.hpp"
 #include "app/stop_signals.hpp"
 #include "jobs/queue_core.hpp"
@@ -54,14 +55,25 @@ int beat(application& site, const settings& config) {
     stop_signals signals;
     auto log = log_for(config);
     metrics counters;
+    auto listeners = health_port::listen(config);
+    if (!listeners)
+        return fail(listeners.error());
     auto parts = runtime::start(site, config, *log, counters, nullptr);
     if (!parts)
         return fail(parts.error());
     auto started = start_beat(site, **parts);
     if (!started)
         return fail(started.error());
+    auto& beating = **started;
+    readiness ready;
+    add_broker_check(ready, (*parts)->shared());
+    ready.add("beat", [&beating] { return beating.ping(); });
+    const health_port health(*std::move(listeners), (*parts)->shared(), ready);
+    if (!health.address().empty())
+        log->info("health port", {{"address", health.address()}});
     signals.wait();
-    (*started)->stop();
+    ready.leave();
+    beating.stop();
     log->info("beat stopped");
     return 0;
 }

@@ -42,14 +42,18 @@ result<void> check_data_dir(const settings& config) {
     return {};
 }
 
+result<void> check_bind(const std::string& text, std::string_view option) {
+    const auto address = net::parse_bind_address(text);
+    if (!address)
+        return address.error();
+    const auto opened = net::listener::open(*address, option);
+    return opened ? result<void>() : opened.error();
+}
+
 result<void> check_binds(const settings& config) {
-    for (const auto& text : config.bind) {
-        const auto address = net::parse_bind_address(text);
-        if (!address)
-            return address.error();
-        if (auto opened = net::listener::open(*address); !opened)
-            return opened.error();
-    }
+    for (const auto& text : config.bind)
+        if (auto free = check_bind(text, "--bind"); !free)
+            return free;
     return {};
 }
 
@@ -97,6 +101,10 @@ int check(application& site, const loaded_settings& loaded) {
     fmt::print("\n");
     bool fine = report("data folder", check_data_dir(config));
     fine = report("addresses to listen on", check_binds(config)) && fine;
+    if (!config.health_bind.empty())
+        fine = report("health port of worker and beat",
+                      check_bind(config.health_bind, "--health-bind")) &&
+               fine;
     if (!config.tls_cert.empty())
         fine = report("TLS certificate and key", check_tls(config)) && fine;
     fine = report("database", check_database(site, config)) && fine;

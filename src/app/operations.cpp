@@ -34,30 +34,55 @@ value check_of(const result<void>& outcome) {
     return object{{"ok", false}, {"message", outcome.error().message}};
 }
 
-response readiness(services& shared) {
-    const auto database = shared.database.ping();
-    const auto layer = shared.layer.status();
-    const auto broker = shared.jobs->ping();
-    const bool ready = database.has_value() && layer.has_value() && broker.has_value();
-    return json_response(object{{"status", ready ? "ready" : "not ready"},
-                                {"checks", object{{"database", check_of(database)},
-                                                  {"channel_layer", check_of(layer)},
-                                                  {"broker", check_of(broker)}}}},
-                         ready ? 200 : 503);
-}
-
 } // namespace
 
-routes operation_routes(services& shared) {
+void readiness::add(std::string name, check ask) {
+    std::lock_guard lock(guard_);
+    checks_.insert_or_assign(std::move(name), std::move(ask));
+}
+
+void readiness::leave() {
+    add("process", [] {
+        return result<void>(failure{errc::unavailable, "it is stopping and begins nothing new"});
+    });
+}
+
+response readiness::answer() const {
+    std::unique_lock lock(guard_);
+    const auto asked = checks_;
+    lock.unlock();
+    bool ready = true;
+    object checks;
+    for (const auto& [name, ask] : asked) {
+        const auto outcome = ask();
+        ready = ready && outcome.has_value();
+        checks.set(name, check_of(outcome));
+    }
+    return json_response(
+        object{{"status", ready ? "ready" : "not ready"}, {"checks", std::move(checks)}},
+        ready ? 200 : 503);
+}
+
+void add_broker_check(readiness& ready, services& shared) {
+    ready.add("broker", [&shared] { return shared.jobs->ping(); });
+}
+
+void add_site_checks(readiness& ready, services& shared) {
+    ready.add("database", [&shared] { return shared.database.ping(); });
+    ready.add("channel_layer", [&shared] { return shared.layer.status(); });
+    add_broker_check(ready, shared);
+}
+
+routes operation_routes(const metrics& counters, const readiness& ready) {
     return {
         get("/healthz",
             [](request&) {
                 return json_response(object{{"status", "alive"}});
             }),
-        get("/readyz", on_thread([&shared](request&) { return readiness(shared); })),
+        get("/readyz", on_thread([&ready](request&) { return ready.answer(); })),
         get("/metrics",
-            [&shared](request&) {
-                auto answer = text_response(prometheus_text(shared.counters));
+            [&counters](request&) {
+                auto answer = text_response(prometheus_text(counters));
                 answer.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}};
                 return answer;
             }),

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "net/acceptor.hpp"
+
 namespace carillon {
 
 std::string settings::database_url() const {
@@ -41,10 +43,28 @@ option log_level_option() {
     return made;
 }
 
+constexpr std::string_view bind_forms = "HOST:PORT|[::1]:PORT|unix:PATH";
+
+option health_bind_option() {
+    auto made = text_option("health-bind", std::string(bind_forms),
+                            "where worker and beat answer /healthz, /readyz and /metrics; default "
+                            "nowhere",
+                            &settings::health_bind);
+    made.set = [](settings& s, const std::vector<std::string>& given) -> result<void> {
+        if (!given.back().empty())
+            if (auto address = net::parse_bind_address(given.back()); !address)
+                return address.error();
+        s.health_bind = given.back();
+        return {};
+    };
+    return made;
+}
+
 std::vector<option> make_options() {
     std::vector<option> all;
-    all.push_back(list_option("bind", "HOST:PORT|[::1]:PORT|unix:PATH", "where to listen",
-                              &settings::bind, false));
+    all.push_back(
+        list_option("bind", std::string(bind_forms), "where to listen", &settings::bind, false));
+    all.push_back(health_bind_option());
     all.push_back(data_dir_option());
     all.push_back(url_option("database",
                              "where the tables are; default sqlite:<data-dir>/carillon.db",

@@ -90,6 +90,18 @@ TEST_CASE("a server that listens nowhere or serves no host is a mistake") {
     CHECK(says(complaint("", {{"allowed-hosts", {","}}}), {"--allowed-hosts"}));
 }
 
+TEST_CASE("a health port has the forms of bind, or is nowhere") {
+    CHECK(load("")->values.health_bind.empty());
+    CHECK(load("health-bind = '[::1]:9100'")->values.health_bind == "[::1]:9100");
+    CHECK(load("", {{"health-bind", {"unix:/run/worker.sock"}}})->values.health_bind ==
+          "unix:/run/worker.sock");
+    CHECK(load("health-bind = ':9100'", {}, {{"CARILLON_HEALTH_BIND", ""}})
+              ->values.health_bind.empty());
+    CHECK(says(complaint("health-bind = '9100'"), {".toml:1", "health-bind", "HOST:PORT"}));
+    CHECK(says(complaint("", {}, {{"CARILLON_HEALTH_BIND", "::1:9100"}}),
+               {"CARILLON_HEALTH_BIND", "in brackets"}));
+}
+
 TEST_CASE("keys may hold commas: one in the environment, or a JSON array; flags are not split") {
     const auto keys = [](const result<loaded_settings>& loaded) {
         REQUIRE(loaded);

@@ -141,8 +141,13 @@ int dispatch(application& site, const CLI::App& program, command_line& said) {
     config.demo = said.demo;
     config.bench = said.bench;
     config.beat = said.beat;
-    if (command == "serve")
+    if (command == "serve") {
+        if (flags.contains("health-bind"))
+            return app::fail({errc::invalid,
+                              "--health-bind is for worker and beat; serve answers /healthz, "
+                              "/readyz and /metrics where --bind says"});
         return app::serve(site, config);
+    }
     if (command == "worker") {
         said.worker.queues = names_in(said.queues);
         said.worker.channels = names_in(said.channels);

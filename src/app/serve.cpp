@@ -59,14 +59,18 @@ struct running_server {
         : pool(config.blocking_threads, config.limit.blocking_queue_max, counters),
           environment{config.limit, log, counters, pool}, members(counters),
           boxes(layer_options(config), counters), memory(members, boxes) {}
-    // Redis' thread must not reach for shards that are gone, however the start ended.
+    // However the start ended: nobody asks parts that are gone, and Redis' thread reaches for no shard that is.
     ~running_server() {
+        if (server)
+            server->stop();
+        pool.stop();
         if (redis)
             redis->stop(std::chrono::milliseconds(0));
     }
 
     net::blocking_pool pool;
     net::environment environment;
+    readiness ready;
     channels::hub members;
     channels::mailboxes boxes;
     channels::memory_layer memory;
@@ -119,7 +123,8 @@ result<void> running_server::start(application& app, const settings& config, log
     if (!started)
         return started.error();
     parts = *std::move(started);
-    auto table = operation_routes(parts->shared());
+    add_site_checks(ready, parts->shared());
+    auto table = operation_routes(counters, ready);
     for (auto& one : app.urls(parts->shared()))
         table.push_back(std::move(one));
     web::site_options policies;
@@ -127,6 +132,10 @@ result<void> running_server::start(application& app, const settings& config, log
     policies.trusted_proxies = config.trusted_proxies;
     site.emplace(std::move(table), std::move(policies), config.limit, counters, log, layer(),
                  members, boxes);
+    if (config.beat)
+        ready.add("beat", [] {
+            return result<void>(failure{errc::unavailable, "it has not begun yet"});
+        });
     start_shards(*std::move(listeners), config);
     if (auto opened = open_layer(config, log); !opened)
         return opened;
@@ -135,6 +144,7 @@ result<void> running_server::start(application& app, const settings& config, log
         if (!beating)
             return beating.error();
         beat = *std::move(beating);
+        ready.add("beat", [this] { return beat->ping(); });
     }
     return config.workers > 0 ? start_workers(app, config) : result<void>();
 }
@@ -191,7 +201,8 @@ void running_server::start_shards(std::vector<net::listener> listeners, const se
 }
 
 bool running_server::stop_workers(const settings& config, logger& log) {
-    beat.reset();
+    if (beat)
+        beat->stop();
     // Both at once: they share the grace.
     auto handlers = std::async(std::launch::async, [this, until = now() + config.shutdown_grace] {
         return !consumers || consumers->stop(until);

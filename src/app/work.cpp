@@ -7,6 +7,7 @@
 
 #include "app/beat.hpp"
 #include "app/commands.hpp"
+#include "app/health_port.hpp"
 #include "app/job_settings.hpp"
 #include "app/layer_settings.hpp"
 #include "app/remote_control.hpp"
@@ -51,6 +52,8 @@ public:
     // While others may still work with all of it: jobs go back to their queues. The process ends then.
     void quit(logger& log);
     const std::string& name() const noexcept { return name_; }
+    // For its own parts; it outlives those who ask.
+    void add_checks(readiness& ready) const;
 
 private:
     result<void> start_consumers(application& site, const worker_arguments& arguments,
@@ -104,8 +107,14 @@ result<void> crew::start(application& site, const worker_arguments& arguments, r
     return {};
 }
 
+void crew::add_checks(readiness& ready) const {
+    if (beat_)
+        ready.add("beat", [this] { return beat_->ping(); });
+}
+
 crew::stopped crew::stop(std::chrono::seconds grace, logger& log) {
-    beat_.reset();
+    if (beat_)
+        beat_->stop();
     // Both at once: they share the grace.
     auto handlers = std::async(std::launch::async, [this, until = now() + grace] {
         return !consumers_ || consumers_->stop(until);
@@ -143,6 +152,9 @@ int work(application& site, const settings& config, worker_arguments arguments) 
     stop_signals signals;
     auto log = log_for(config);
     metrics counters;
+    auto listeners = health_port::listen(config);
+    if (!listeners)
+        return fail(listeners.error());
     auto started = runtime::start(site, config, *log, counters, nullptr);
     if (!started)
         return fail(started.error());
@@ -150,10 +162,15 @@ int work(application& site, const settings& config, worker_arguments arguments) 
     crew working;
     if (auto begun = working.start(site, arguments, parts, signals); !begun)
         return fail(begun.error());
+    readiness ready;
+    add_site_checks(ready, parts.shared());
+    working.add_checks(ready);
+    const health_port health(*std::move(listeners), parts.shared(), ready);
     log->info("worker ready",
               {{"name", working.name()},
                {"threads", arguments.threads},
                {"broker", shown_broker(config)},
+               {"health", health.address()},
                {"queues", fmt::format("{}", fmt::join(arguments.queues, ","))},
                {"channels", fmt::format("{}", fmt::join(arguments.channels, ","))}});
     const auto quit = [&] {
@@ -162,6 +179,7 @@ int work(application& site, const settings& config, worker_arguments arguments) 
     };
     if (signals.wait() == stop_signals::way::cold)
         stop_signals::end_cold(quit);
+    ready.leave();
     log->info("worker stops: running jobs finish or are handed back");
     signals.expect_more(quit);
     const auto stopped = working.stop(config.shutdown_grace, *log);

@@ -209,6 +209,7 @@ void broker_store::keep_house() {
         if (consumed_.empty())
             hand_back_all(calls); // what was on its way when the last worker left
         lock.unlock();
+        const bool broker_good = broker_->status().has_value();
         const bool results_good = results_->status().has_value();
         make_calls(calls);
         for (const auto& each : again)
@@ -230,6 +231,8 @@ void broker_store::keep_house() {
             });
         }
         lock.lock();
+        if (broker_good)
+            heard_good_ = now();
         if (results_good)
             results_good_ = now();
         const auto pause = std::min<std::chrono::milliseconds>(

@@ -9,7 +9,8 @@ namespace carillon {
 namespace {
 
 constexpr std::chrono::milliseconds census_interval{200};
-constexpr std::chrono::milliseconds tick{100};        // while jobs run
+constexpr std::chrono::milliseconds beat_retry{1'000}; // of a heartbeat that was not written
+constexpr std::chrono::milliseconds tick{100};         // while jobs run
 constexpr std::chrono::milliseconds count_after{100}; // a reserved run that lasts longer is counted
 // Beyond it hard time limits wait until a handler leaves.
 constexpr std::size_t stuck_per_slot_max = 4;
@@ -36,10 +37,12 @@ void worker_pool::impl::keep() {
         lock.unlock();
         if (now() >= next_beat) {
             beat();
-            next_beat = now() + options_.lease / 3;
+            const auto interval = options_.lease / 3;
+            next_beat = now() + (beat_failed_ ? std::min(interval, beat_retry) : interval);
         }
         if (now() >= next_census) {
-            tend();
+            const bool tended = tend();
+            core_->keeping.end_round(tended && !beat_failed_ && !feed_failed_);
             next_census = now() + census_interval;
             room |= std::exchange(feed_failed_, false);
         }
@@ -88,6 +91,7 @@ void worker_pool::impl::feed() {
     auto claimed = store.claim(owner, queues, now_max, ahead_max);
     if (!claimed) {
         feed_failed_ = true; // tried again with the next census
+        core_->keeping.note_trouble(claimed.error().message);
         core_->log().warning("no job could be taken", {{"error", claimed.error().message}});
         return;
     }
@@ -189,10 +193,13 @@ void worker_pool::impl::beat() {
         processed = processed_;
     }
     auto there = core_->store->heartbeat(owner, processed);
-    if (!there)
+    beat_failed_ = !there;
+    if (!there) {
+        core_->keeping.note_trouble(there.error().message);
         core_->log().warning("a heartbeat was not written", {{"error", there.error().message}});
-    else if (!*there)
+    } else if (!*there) {
         declare_lost();
+    }
 }
 
 // Somebody declared this worker dead while it stood still: its jobs run elsewhere by now.
@@ -213,18 +220,21 @@ void worker_pool::impl::declare_lost() {
                            {{"error", again.error().message}});
 }
 
-void worker_pool::impl::tend() {
+// False when the store could not be asked.
+bool worker_pool::impl::tend() {
     std::int64_t owner = 0;
     {
         std::lock_guard lock(guard_);
         owner = owner_;
     }
     auto lost = core_->store->tend(owner);
-    if (lost)
+    if (lost) {
         core_->count().lost.add(*lost);
-    else
-        core_->log().warning("the job store could not be tended",
-                             {{"error", lost.error().message}});
+        return true;
+    }
+    core_->keeping.note_trouble(lost.error().message);
+    core_->log().warning("the job store could not be tended", {{"error", lost.error().message}});
+    return false;
 }
 
 void worker_pool::impl::look_after_runs() {

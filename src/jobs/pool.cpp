@@ -75,6 +75,7 @@ result<void> worker_pool::impl::start() {
     busy_.resize(options_.threads);
     generations_.resize(options_.threads);
     left_.resize(options_.threads);
+    core_->keeping.end_round(true); // the first
     core_->threads += options_.threads;
     keeper_ = std::thread([this] { keep(); });
     flusher_ = std::thread([this] { flush_progress(); });

@@ -87,7 +87,7 @@ private:
     void hear_cancels();
     void beat();
     void declare_lost();
-    void tend();
+    bool tend();
     void look_after_runs();
     void replace_overdue(steady_time at);
     void join_freed();
@@ -111,6 +111,7 @@ private:
     utc_time started_ = utc_now();
     std::optional<utc_time> next_eta_; // of the keeper
     bool feed_failed_ = false;         // of the keeper
+    bool beat_failed_ = false;         // of the keeper
 
     mutable std::mutex guard_;
     std::condition_variable work_there_;  // for workers

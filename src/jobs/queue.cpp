@@ -252,6 +252,11 @@ result<void> job_queue::ping() {
             fmt::format("{} of {} worker threads are stuck in handlers that passed their "
                         "hard time limit",
                         stuck, threads)};
+    if (threads > 0)
+        if (auto kept = core_->keeping.state("no job can be taken",
+                                             "the worker does not ask for jobs any more");
+            !kept)
+            return kept;
     return core_->store->ping();
 }
 

@@ -11,6 +11,7 @@
 #include <carillon/jobs/queue.hpp>
 
 #include "jobs/job_store.hpp"
+#include "jobs/pulse.hpp"
 
 namespace carillon::jobs {
 
@@ -53,6 +54,8 @@ public:
     std::atomic<std::int64_t> threads{0};
     const std::shared_ptr<std::atomic<std::int64_t>> stuck =
         std::make_shared<std::atomic<std::int64_t>>(0);
+    // Of the keepers of those pools: each round in which jobs could be taken, and kept theirs.
+    pulse keeping{pulse::limits{}};
     // Last: what it settles while it closes still counts.
     const std::shared_ptr<job_store> store;
 };

@@ -61,30 +61,32 @@ namespace {
 
 constexpr int backlog = 4096;
 
-failure cannot_listen(const std::string& where) {
+failure cannot_listen(const std::string& where, std::string_view option) {
     const int problem = errno;
     std::string advice;
     if (problem == EADDRINUSE)
-        advice = "; another program listens there: stop it or choose another address with --bind";
+        advice = fmt::format(
+            "; another program listens there: stop it or choose another address with {}", option);
     if (problem == EACCES)
         advice = "; ports below 1024 and foreign folders need more rights";
     return {errc::unavailable,
             "cannot listen on " + where + ": " + std::strerror(problem) + advice};
 }
 
-result<unique_fd> listen_on(const sockaddr* address, socklen_t size, const std::string& where) {
+result<unique_fd> listen_on(const sockaddr* address, socklen_t size, const std::string& where,
+                            std::string_view option) {
     unique_fd fd(::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     const int one = 1;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (address->sa_family == AF_INET6)
         ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
     if (!fd || ::bind(fd.get(), address, size) != 0 || ::listen(fd.get(), backlog) != 0)
-        return cannot_listen(where);
+        return cannot_listen(where, option);
     return fd;
 }
 
 // A socket file that nobody listens on is what a killed server left: it is replaced. A live one is not.
-result<unique_fd> listen_on_path(const std::string& path) {
+result<unique_fd> listen_on_path(const std::string& path, std::string_view option) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.data(), path.size());
@@ -95,14 +97,14 @@ result<unique_fd> listen_on_path(const std::string& path) {
         if (::connect(probe.get(), generic, sizeof address) != 0 && errno == ECONNREFUSED)
             ::unlink(path.c_str());
     }
-    return listen_on(generic, sizeof address, "unix:" + path);
+    return listen_on(generic, sizeof address, "unix:" + path, option);
 }
 
 } // namespace
 
-result<listener> listener::open(const bind_address& address) {
+result<listener> listener::open(const bind_address& address, std::string_view option) {
     if (!address.path.empty()) {
-        auto fd = listen_on_path(address.path);
+        auto fd = listen_on_path(address.path, option);
         if (!fd)
             return fd.error();
         return listener(*std::move(fd), address);
@@ -117,7 +119,7 @@ result<listener> listener::open(const bind_address& address) {
         return failure{errc::invalid, "cannot listen on " + where +
                                           ": the host is not an address of this machine"};
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, ::freeaddrinfo);
-    auto fd = listen_on(found->ai_addr, found->ai_addrlen, where);
+    auto fd = listen_on(found->ai_addr, found->ai_addrlen, where, option);
     if (!fd)
         return fd.error();
     return listener(*std::move(fd), address);

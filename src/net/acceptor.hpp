@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -28,8 +29,9 @@ result<bind_address> parse_bind_address(const std::string& text);
 // A bound and listening socket; a unix socket's file is removed at the end.
 class listener {
 public:
-    // errc::unavailable says what is in the way: the port is taken, the permission is missing.
-    static result<listener> open(const bind_address& address);
+    // errc::unavailable says what is in the way: the port is taken, the permission is missing; and which `option` of
+    // the program chooses another address.
+    static result<listener> open(const bind_address& address, std::string_view option = "--bind");
     listener(listener&& other) noexcept;
     ~listener();
     int fd() const noexcept { return fd_.get(); }

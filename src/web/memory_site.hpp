@@ -25,6 +25,8 @@ struct memory_site_options {
     const net::tls_context* tls = nullptr; // outlives the site
     logger* log = nullptr;                 // outlives the site; null says nothing
     channel_layer* layer = nullptr;        // instead of the site's own; outlives it
+    // Instead of the site's own; outlives the site, and is not read after it.
+    metrics* counters = nullptr;
 };
 
 class memory_site {
@@ -43,10 +45,11 @@ public:
     channel_layer& layer() noexcept { return used_layer_; }
     channels::hub& members() noexcept { return members_; }
     net::server& shards() noexcept { return *server_; }
-    const metrics& counted() const noexcept { return counted_; }
+    const metrics& counted() const noexcept { return used_counters_; }
 
 private:
-    metrics counted_;
+    metrics counters_;
+    metrics& used_counters_;
     net::blocking_pool pool_;
     net::environment environment_;
     channels::hub members_;

@@ -1,6 +1,7 @@
 """Brokers that are away, refuse, are full, cut or still, under the real program: it says so, waits and comes back;
 what was accepted runs; `call` fails with a clear reason within its deadline."""
 
+import functools
 import json
 import socket
 import subprocess
@@ -134,20 +135,18 @@ class Outages(BrokerCase):
 
     def test_readiness_tells_of_one_that_stands_still(self):
         server = self.parts.enter_context(self.process("--bench"))
+        worker, beat = self.with_health_ports()
         self.broker.pause()
         try:
-            _, value = wait_until(lambda: self.readiness(server, 503), DEAF + 10, "/readyz answers 503")
-            self.assertIn(str(self.broker.port), value["checks"]["broker"]["message"])
-            self.assertEqual(server.request("GET", "/healthz")[0], 200)
+            for each in (server, worker, beat):
+                said = wait_until(functools.partial(self.unready, each), DEAF + 10, "/readyz answers 503")
+                self.assertIn(str(self.broker.port), json.dumps(said))
+                self.assertEqual(each.request("GET", "/healthz")[0], 200)
         finally:
             self.broker.resume()
-        wait_until(lambda: self.readiness(server, 200), SOON, "/readyz answers 200")
+        for each in (server, worker, beat):
+            each.wait_ready(SOON)
         self.assertIsNotNone(self.send(server)[0])
-
-    @staticmethod
-    def readiness(server, wanted):
-        status, value = server.get_json("/readyz")
-        return (status, value) if status == wanted else None
 
     def assert_refused_until(self, worker, mend, pattern):
         """The login is refused, says the log once, until `mend` was called; then jobs run."""

@@ -1,5 +1,6 @@
 """RabbitMQ and Redis as the broker of the real program: commands, workers that die, remote control, readiness."""
 
+import functools
 import json
 import os
 import re
@@ -99,31 +100,39 @@ class Commands(BrokerCase):
         self.assertRegex(bad.stdout, rf"(?m)^  WRONG broker {self.kind}://\S+: .*is it running")
         self.assertNotIn("s3cret", bad.stdout + bad.stderr)
 
-    def test_serve_runs_jobs_itself_and_is_unready_when_the_broker_stays_away(self):
+    def test_serve_worker_and_beat_are_unready_when_the_broker_stays_away(self):
         server = self.parts.enter_context(self.process("--bench"))
         self.assertEqual(self.call(server, "bench.add", 20, 22), 42)
+        worker, beat = self.with_health_ports()
+        self.assert_tells_operators(worker)
         self.assert_counters_are_told_of(server.request("GET", "/metrics")[2].decode())
         self.broker.stop()
         try:
-            status = wait_until(lambda: self.unready(server), DEAF_SECONDS + 15, "/readyz answers 503")
-            self.assertIn("127.0.0.1", status["checks"]["broker"]["message"])
-            self.assertEqual(server.request("GET", "/healthz")[0], 200)
+            for each in (server, worker, beat):
+                said = wait_until(functools.partial(self.unready, each), DEAF_SECONDS + 15, "/readyz answers 503")
+                self.assertIn(f"127.0.0.1:{self.broker.port}", json.dumps(said))
+                self.assertEqual(each.request("GET", "/healthz")[0], 200)
         finally:
             self.broker.start()
-        server.wait_ready(30)
+        for each in (server, worker, beat):
+            each.wait_ready(30)
         self.assertEqual(self.call(server, "bench.add", 1, 1), 2)
         self.assertEqual(server.stop(), 0)
+
+    def assert_tells_operators(self, worker):
+        self.assertIn(f'"health":"http://127.0.0.1:{worker.port}/"', worker.log())
+        status, said = worker.get_json("/readyz")
+        self.assertEqual((status, said["status"], set(said["checks"])),
+                         (200, "ready", {"database", "channel_layer", "broker"}))
+        exported = worker.request("GET", "/metrics")[2].decode()
+        self.assert_counters_are_told_of(exported)
+        self.assertRegex(exported, r"(?m)^carillon_jobs_succeeded_total \d")
 
     def assert_counters_are_told_of(self, exported):
         page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
         mine = {"amqp": "amqp", "redis": "redis_broker"}[self.kind]
         of_brokers = rf"carillon_(?:{mine}|control|job_events)_\w+"
         self.assertEqual(set(re.findall(of_brokers, page)), set(re.findall(rf"(?m)^{of_brokers}", exported)))
-
-    @staticmethod
-    def unready(server):
-        status, value = server.get_json("/readyz")
-        return value if status == 503 else None
 
     def test_embedded_results_are_refused(self):
         process = self.process()

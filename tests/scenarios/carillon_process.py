@@ -53,13 +53,16 @@ class CarillonProcess:
     """One process of the program. Use it in a `with` statement; leaving it ends the process and removes its data.
 
     `options` follow the command. A process of command "serve" listens on self.port; other commands (worker, beat)
-    share the data folder of a server: CarillonProcess("-c", "2", command="worker", beside=server)."""
+    share the data folder of a server: CarillonProcess("-c", "2", command="worker", beside=server). With `health` they
+    answer /healthz, /readyz and /metrics on a port of their own, self.port, and are ready when start() returns."""
 
-    def __init__(self, *options, command="serve", demo=True, beside=None, scheme="http", environment=None, binary=None):
+    def __init__(self, *options, command="serve", demo=True, beside=None, scheme="http", environment=None, binary=None,
+                 health=False):
         self.binary = pathlib.Path(binary or default_binary())
         self.options, self.command, self.demo, self.scheme = list(options), command, demo, scheme
         self.environment = {**os.environ, **(environment or {})}
-        self.port = beside.port if beside else free_port()
+        self.health = health
+        self.port = beside.port if beside and not health else free_port()
         self.folder = beside.folder if beside else pathlib.Path(tempfile.mkdtemp(prefix="carillon-scenario-"))
         self.owns_folder = beside is None
         self.data_dir = self.folder / "data"
@@ -86,14 +89,16 @@ class CarillonProcess:
         if self.command == "serve":
             words += ["--demo"] if self.demo else []
             words += ["--bind", f"127.0.0.1:{self.port}"]
+        elif self.health:
+            words += ["--health-bind", f"127.0.0.1:{self.port}"]
         return words + ["--data-dir", str(self.data_dir), *self.options]
 
     def start(self, wait=True):
-        """Starts the process on the same port and data as before; a server is ready when this returns."""
+        """Starts the process on the same port and data as before; one with a port is ready when this returns."""
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                           env=self.environment, cwd=self.folder)
-        if wait and self.command == "serve":
+        if wait and (self.command == "serve" or self.health):
             self.wait_ready()
         return self
 
@@ -110,7 +115,7 @@ class CarillonProcess:
             return False
 
     def wait_for_log(self, text, seconds=READY_SECONDS):
-        """Returns once the log holds a text: for workers, which have no port."""
+        """Returns once the log holds a text: for workers without a port."""
         wait_until(lambda: text in self.log(), seconds, f"{text!r} in the log\n{self.log_tail()}")
 
     def request(self, method, path, body=None, headers=None, seconds=30):

@@ -17,6 +17,7 @@ namespace carillon {
 // The effective values. docs/configuration.md lists name, flag, environment variable and default of each.
 struct settings {
     std::vector<std::string> bind{"127.0.0.1:8000"};
+    std::string health_bind; // of worker and beat; empty: nowhere
     std::filesystem::path data_dir{"data"};
     std::string database;                 // empty: sqlite:<data-dir>/carillon.db
     std::string channel_layer{"memory:"}; // may hold passwords: never log it

@@ -72,7 +72,8 @@ result<std::unique_ptr<beat>> beat::make(std::vector<schedule_entry> entries,
 
 beat::beat(std::vector<schedule_entry> entries, std::unique_ptr<slot_store> slots,
            enqueue_function enqueue, beat_options options, logger& log, metrics& counted)
-    : slots_(std::move(slots)), enqueue_(std::move(enqueue)), options_(options), log_(log),
+    : slots_(std::move(slots)), enqueue_(std::move(enqueue)), options_(options),
+      pulse_({options.deaf_after, options.sleep_max + options.deaf_after}), log_(log),
       sent_(counted.add(metric_kind::counter, "carillon_beat_jobs_total",
                         "Jobs that schedules have enqueued.")),
       skipped_(counted.add(metric_kind::counter, "carillon_beat_refused_total",
@@ -119,11 +120,14 @@ void beat::run() {
 
 utc_time beat::step(utc_time at) {
     queue_away_ = false;
-    take_over(at);
-    auto next = at + options_.sleep_max;
+    bool well = take_over(at);
+    auto next = at + (well ? options_.sleep_max : options_.retry);
     for (auto& s : states_)
         if (const auto due = look_at(s, at))
             next = std::min(next, *due);
+    for (const auto& s : states_)
+        well = well && !s.failing;
+    pulse_.end_round(well);
     return next;
 }
 
@@ -220,15 +224,20 @@ result<void> beat::add(state& s, utc_time slot, utc_time at) {
     return {};
 }
 
-// Serves what beats have claimed that are gone.
-void beat::take_over(utc_time at) {
+// Serves what beats have claimed that are gone. False when the store is away: looking at the entries, as far as they
+// are due, finds the same, and tells the log.
+bool beat::take_over(utc_time at) {
     const auto since = at - looked_for_abandoned_;
-    if (since >= std::chrono::microseconds(0) && since < options_.lease / 3)
-        return;
-    looked_for_abandoned_ = at;
+    if (since >= std::chrono::microseconds(0) &&
+        since < std::min(options_.lease / 3, options_.sleep_max))
+        return true;
     const auto found = slots_->abandoned();
-    if (!found)
-        return; // looking at the entries finds the same, and tells
+    if (!found) {
+        looked_for_abandoned_ = {};
+        pulse_.note_trouble(found.error().message);
+        return false;
+    }
+    looked_for_abandoned_ = at;
     for (const auto& [name, slot] : *found)
         for (auto& s : states_) {
             if (s.entry.name != name || s.unnoted || s.failing || queue_away_)
@@ -241,11 +250,19 @@ void beat::take_over(utc_time at) {
             log_.warning("a moment that another beat claimed and did not serve is served",
                          {{"entry", name}, {"moment", to_iso8601(slot)}});
         }
+    return true;
+}
+
+result<void> beat::ping() const {
+    return pulse_.state("schedules cannot be served",
+                        "the beat does not look at its schedules any more");
 }
 
 void beat::tell(state& s, const result<void>& outcome, utc_time at) {
-    if (!outcome)
+    if (!outcome) {
         s.not_before = at + options_.retry;
+        pulse_.note_trouble(outcome.error().message);
+    }
     if (!outcome && !s.failing)
         log_.warning("a schedule cannot be served now, and is tried again",
                      {{"entry", s.entry.name}, {"why", outcome.error().message}});

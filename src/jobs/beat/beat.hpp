@@ -14,16 +14,18 @@
 #include <carillon/jobs/schedule.hpp>
 
 #include "jobs/beat/slot_store.hpp"
+#include "jobs/pulse.hpp"
 
 namespace carillon::jobs {
 
 struct beat_options {
-    // How long a moment is this beat's before another one may serve it. Every third of it abandoned ones are looked
-    // for.
+    // How long a moment is this beat's before another one may serve it.
     std::chrono::milliseconds lease{30'000};
     std::chrono::milliseconds retry{1'000};     // after a failure
     std::chrono::milliseconds late_max{10'000}; // older moments are missed
-    std::chrono::milliseconds sleep_max{5'000}; // so that a clock that was set is noticed
+    // So that a clock that was set is noticed, a store that is away, and what other beats have abandoned.
+    std::chrono::milliseconds sleep_max{5'000};
+    std::chrono::milliseconds deaf_after{15'000}; // ping() fails after so long
 };
 
 // Adds a job and waits until it is safe. Its outcome as of job_queue::enqueue().
@@ -55,6 +57,10 @@ public:
     // Finishes what is being enqueued.
     void stop();
 
+    // For readiness checks, any thread: fails when schedules could not be served for deaf_after, since the store or the
+    // queue is away, or when nobody looks at them. The queue is asked only for what is due.
+    result<void> ping() const;
+
     // What start() does again and again: serves all that is due at that time, and gives when to look again. For tests
     // with a clock of their own; not after start().
     utc_time step(utc_time at);
@@ -77,7 +83,7 @@ private:
     result<bool> serve(state& s, utc_time slot, utc_time at);
     result<void> add(state& s, utc_time slot, utc_time at);
     result<void> note_served(state& s);
-    void take_over(utc_time at);
+    bool take_over(utc_time at);
     void tell(state& s, const result<void>& outcome, utc_time at);
     void tell_ahead(state& s, utc_time at);
 
@@ -85,6 +91,7 @@ private:
     const std::unique_ptr<slot_store> slots_;
     const enqueue_function enqueue_;
     const beat_options options_;
+    pulse pulse_;
     logger& log_;
     counter& sent_;
     counter& skipped_;

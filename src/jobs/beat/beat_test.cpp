@@ -52,9 +52,10 @@ struct rig {
     queue jobs;
     metrics counted;
     std::unique_ptr<beat> one;
-    rig(std::vector<schedule_entry> entries, std::unique_ptr<slot_store> slots) {
-        one = beat::make(std::move(entries), std::move(slots), jobs.function(), {}, silent_log(),
-                         counted)
+    rig(std::vector<schedule_entry> entries, std::unique_ptr<slot_store> slots,
+        beat_options options = {}) {
+        one = beat::make(std::move(entries), std::move(slots), jobs.function(), options,
+                         silent_log(), counted)
                   .value();
     }
     std::vector<std::string> ids() const { return jobs.ids.all(); }
@@ -368,6 +369,56 @@ TEST_CASE("what cannot be enqueued or noted now is tried again; what is refused 
     for (const auto& sample : beats.counted.read())
         if (sample.name == "carillon_beat_refused_total")
             CHECK(sample.value == 1);
+}
+
+TEST_CASE("a beat is ready as long as it can serve what is due, or could a short while ago") {
+    folder files;
+    bool away = false;
+    beat_options options;
+    options.deaf_after = 0ms;
+    rig beats({entry("day", cron("0 0 * * *"))},
+              std::make_unique<broken_store>(away, file_in(files)), options);
+    CHECK(beats.one->ping());
+    auto t = at("2026-01-01T00:00:30Z");
+    beats.one->step(t);
+    CHECK(beats.one->ping());
+    away = true; // noticed although nothing is due for a day
+    t += 5s;
+    CHECK(beats.one->step(t) == t + 1s);
+    CHECK(beats.one->ping().error().code == errc::unavailable);
+    CHECK(beats.one->ping().error().message == "schedules cannot be served: away");
+    away = false;
+    t += 1s;
+    CHECK(beats.one->step(t) == t + 5s);
+    CHECK(beats.one->ping());
+    beats.jobs.fails = failure{errc::unavailable, "the broker is away"};
+    t = at("2026-01-02T00:00:00Z");
+    beats.one->step(t);
+    CHECK(beats.one->ping().error().message == "schedules cannot be served: the broker is away");
+    beats.one->step(t + 500ms); // too soon to be tried again
+    CHECK_FALSE(beats.one->ping());
+    beats.jobs.fails = std::nullopt;
+    beats.one->step(t + 2s);
+    CHECK(beats.one->ping());
+}
+
+TEST_CASE("a beat whose store has failed just now is still ready") {
+    folder files;
+    bool away = true;
+    rig beats({entry("day", cron("0 0 * * *"))},
+              std::make_unique<broken_store>(away, file_in(files)));
+    beats.one->step(at("2026-01-01T00:00:30Z"));
+    CHECK(beats.one->ping());
+}
+
+TEST_CASE("a beat that does not look at its schedules any more is not ready") {
+    folder files;
+    beat_options options;
+    options.sleep_max = options.deaf_after = 0ms;
+    rig beats({entry("day", cron("0 0 * * *"))}, file_in(files), options);
+    for (const auto end = soon(); beats.one->ping() && now() < end;)
+        std::this_thread::yield();
+    CHECK(beats.one->ping().error().message == "the beat does not look at its schedules any more");
 }
 
 TEST_CASE(

@@ -20,9 +20,9 @@
 #include <vector>
 
 #include "jobs/broker/broker.hpp"
+#include "jobs/broker/concurrency_lanes.hpp"
 #include "jobs/broker/held_messages.hpp"
 #include "jobs/broker/ledger.hpp"
-#include "jobs/broker/limited_lanes.hpp"
 #include "jobs/broker/prefetch.hpp"
 #include "jobs/broker/result_store.hpp"
 #include "jobs/broker/sequence.hpp"
@@ -253,7 +253,7 @@ private:
     std::unordered_map<std::int64_t, std::unique_ptr<delivered>> out_;
     std::deque<std::int64_t> ready_;
     held_messages held_;
-    limited_lanes lanes_;
+    concurrency_lanes lanes_;
     std::size_t asking_ = 0;    // of the ledger, without an answer
     std::int64_t sent_off_ = 0; // in a row, since the lanes were full
     std::int64_t lost_ = 0;     // runs that never ended, heard of since the last tend()

@@ -7,7 +7,7 @@
 
 #include <carillon/wire/json.hpp>
 
-#include "jobs/embedded_limits.hpp"
+#include "jobs/embedded_concurrency.hpp"
 #include "jobs/embedded_rows.hpp"
 #include "jobs/records.hpp"
 

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "jobs/embedded_limits.hpp"
+#include "jobs/embedded_concurrency.hpp"
 #include "jobs/embedded_store.hpp"
 #include "jobs/records.hpp"
 

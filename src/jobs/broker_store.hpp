@@ -178,11 +178,13 @@ private:
                 std::vector<action>& calls);
     void make_ready(std::unique_ptr<delivered> read, std::vector<action>& calls);
     void wake_due(std::vector<action>& calls);
+    static std::unique_ptr<delivered> read(const delivery& received);
+
+    // --- runs (broker_runs.cpp)
+    claimed_job claimed(std::int64_t seq, const delivered& d) const;
     void adjust_prefetch(bool exact, std::vector<action>& calls);
     void hand_back_stuck(std::vector<action>& calls);
     void hand_back_all(std::vector<action>& calls);
-    static std::unique_ptr<delivered> read(const delivery& received);
-    claimed_job claimed(std::int64_t seq, const delivered& d) const;
     void changed();
 
     // --- permits (broker_permits.cpp)
@@ -230,7 +232,6 @@ private:
     job_record record_of(const wire::celery::result_record& r, const sent_job* sent) const;
     void open_watch(const std::string& id);
     void close_watch(const std::string& id);
-
     void keep_house();
 
     const broker_store_options options_;
@@ -282,8 +283,7 @@ private:
     bool was_up_ = false;  // the broker has been there
     bool replies_ = false; // results come as replies, once; set by the constructor
 
-    mutable std::shared_mutex
-        ears_guard_; // held, shared, while they are called; guard_ may be held then
+    mutable std::shared_mutex ears_guard_; // shared while they are called, perhaps with guard_
     node_ears ears_;
 
     std::mutex listeners_guard_; // held while listeners run

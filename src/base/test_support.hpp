@@ -1,4 +1,5 @@
-// What tests of any layer need: a folder of their own, a list that one thread fills while another waits, and a gate.
+// What tests of any layer need: a folder of their own, a list that one thread fills while another waits, a gate, and
+// what was counted.
 #pragma once
 
 #include <stdlib.h>
@@ -9,15 +10,26 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <carillon/base/clock.hpp>
 #include <carillon/base/error.hpp>
+#include <carillon/base/metrics.hpp>
 
 namespace carillon::testing {
 
 inline steady_time soon(std::chrono::milliseconds span = std::chrono::seconds(20)) {
     return now() + span;
+}
+
+// A metric, over all of its labels.
+inline double sum_of(const metrics& counted, std::string_view name) {
+    double sum = 0;
+    for (const auto& sample : counted.read())
+        if (sample.name == name)
+            sum += sample.value;
+    return sum;
 }
 
 class temporary_folder {

@@ -3,7 +3,6 @@ what was accepted runs; `call` fails with a clear reason within its deadline."""
 
 import json
 import socket
-import subprocess
 import time
 import unittest
 
@@ -86,10 +85,7 @@ class Outages(BrokerCase):
         jobs = self.accepted(worker, 20, 0.3)
         wait_until(lambda: self.ended(worker), SOON, "the first has run")
         self.broker.stop()
-        waiting = subprocess.Popen([str(worker.binary), "call", "bench.trace", "[0]", "--bench", "--data-dir",
-                                    str(worker.data_dir)], env=worker.environment, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.parts.callback(self.end, waiting)
+        waiting = self.calling(worker, "bench.trace", 0)
         self.broker.start()
         late, said = waiting.communicate(timeout=SOON)
         if waiting.returncode == 0:  # else the broker took longer than the deadline
@@ -103,7 +99,7 @@ class Outages(BrokerCase):
         jobs = []
         for _ in range(3):
             jobs += self.accepted(worker, 4, 0.2)
-            self.cut_connections()
+            self.broker.cut_connections()
         self.until_run(worker, jobs + self.accepted(worker, 2, 0), 30)
 
     def test_somebody_listens_there_and_never_answers(self):
@@ -178,9 +174,6 @@ class Outages(BrokerCase):
 class Rabbitmq(Outages, unittest.TestCase):
     kind = "amqp"
 
-    def cut_connections(self):
-        self.broker.control("close_all_connections", "cut by a test")
-
     def test_the_password_is_refused_until_it_is_mended(self):
         self.broker.control("add_user", "app", "another")
         self.broker.control("set_permissions", "app", ".*", ".*", ".*")
@@ -201,10 +194,7 @@ class Rabbitmq(Outages, unittest.TestCase):
 
     def test_a_result_waits_while_senders_are_blocked(self):
         worker = self.worker("-c", "1", "-n", "replies@%h")
-        asking = subprocess.Popen([str(worker.binary), "call", "bench.sleep", "[4]", "--wait", "--bench", "--data-dir",
-                                   str(worker.data_dir)], env=worker.environment, stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.parts.callback(self.end, asking)
+        asking = self.calling(worker, "bench.sleep", 4, options=["--wait"])
         wait_until(lambda: "bench.sleep" in worker.run("inspect", "active").stdout, SOON, "the job runs")
         self.broker.control("set_disk_free_limit", TOO_MUCH)
         try:
@@ -229,9 +219,6 @@ class Redis(Outages, unittest.TestCase):
     kind = "redis"
 
     options = ("--appendonly", "yes", "--appendfsync", "no")  # what it has confirmed outlives it
-
-    def cut_connections(self):
-        self.broker.cut_connections()
 
     def test_the_password_is_refused_until_it_is_mended(self):
         self.right_url = f"redis://app:s3cret@127.0.0.1:{self.broker.port}/0"

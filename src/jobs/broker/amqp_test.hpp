@@ -145,13 +145,7 @@ public:
                 std::this_thread::yield();
         return true;
     }
-    double metric(std::string_view name) const {
-        double sum = 0;
-        for (const auto& sample : counted.read())
-            if (sample.name == name)
-                sum += sample.value;
-        return sum;
-    }
+    double metric(std::string_view name) const { return testing::sum_of(counted, name); }
 
     remembering_log log;
     metrics counted;

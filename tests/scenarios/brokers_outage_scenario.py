@@ -6,6 +6,7 @@ import socket
 import time
 import unittest
 
+from beats import BeatProcess, lines
 from broker_case import BROKERS, BrokerCase
 from carillon_process import CarillonProcess, wait_until
 
@@ -13,6 +14,10 @@ DEADLINE = 3  # seconds that `call` waits for a broker
 OVERHEAD = 2.5  # of its start and end
 SOON = 20
 DEAF = 15  # without work, before readiness fails
+LEAVING = 4  # seconds; a beat needs less than one, and a send is waited for for ten
+SENT = "a schedule has enqueued its job"
+GIVEN_UP = ("the job of a schedule was given up: the queue did not take it before the beat had to stop; the next beat "
+            "enqueues it")
 TOO_MUCH = str(10**15)  # bytes of disk that no machine has free
 
 
@@ -145,6 +150,30 @@ class Outages(BrokerCase):
         status, value = server.get_json("/readyz")
         return (status, value) if status == wanted else None
 
+    def leaving_beat(self, *options, away="pause", back="resume"):
+        """A beat that was told to stop while the broker was away, and ended well; the broker is back."""
+        beat = BeatProcess(*options, environment={"CARILLON_BROKER": self.broker.url()})
+        self.parts.enter_context(beat)
+        wait_until(lambda: lines(beat, SENT), SOON, f"the first job is sent\n{beat.log_tail()}")
+        getattr(self.broker, away)()
+        try:
+            until = time.monotonic() + 2
+            wait_until(lambda: time.monotonic() > until, 5, "two moments have come")
+            begin = time.monotonic()
+            self.assertEqual(beat.stop(), 0, beat.log_tail())
+            self.assertLess(time.monotonic() - begin, LEAVING, beat.log_tail())
+        finally:
+            getattr(self.broker, back)()
+        return beat
+
+    def assert_sent_by_the_next(self, beat):
+        [given_up] = lines(beat, GIVEN_UP)
+        self.assertNotIn(given_up["id"], [line["id"] for line in lines(beat, SENT)])
+        beat.start()
+        wait_until(lambda: given_up["id"] in [line["id"] for line in lines(beat, SENT)], SOON,
+                   f"what was given up is sent\n{beat.log_tail()}")
+        self.assertEqual(beat.stop(), 0)
+
     def assert_refused_until(self, worker, mend, pattern):
         """The login is refused, says the log once, until `mend` was called; then jobs run."""
         wait_until(lambda: self.lines(worker, "error"), SOON, "the worker says so")
@@ -181,6 +210,9 @@ class Rabbitmq(Outages, unittest.TestCase):
         worker = self.node("password", self.right_url)
         self.assert_refused_until(worker, lambda: self.broker.control("change_password", "app", "s3cret"),
                                   rf"127\.0\.0\.1:{self.broker.port}.*user app")
+
+    def test_a_beat_leaves_at_once_and_the_next_one_sends_what_it_gave_up(self):
+        self.assert_sent_by_the_next(self.leaving_beat())
 
     def test_its_disk_is_full(self):
         limit = "set_disk_free_limit"
@@ -226,6 +258,15 @@ class Redis(Outages, unittest.TestCase):
         worker = self.node("password", self.right_url)
         self.assert_refused_until(worker, lambda: self.broker.command("ACL", "SETUSER", "app", ">s3cret"),
                                   rf"127\.0\.0\.1:{self.broker.port}.*user.*app")
+
+    def test_a_beat_leaves_at_once_and_the_next_one_sends_what_it_gave_up(self):
+        for away, back in (("pause", "resume"), ("stop", "start")):
+            with self.subTest(away), BROKERS[self.kind][1]() as store:
+                self.assert_sent_by_the_next(self.leaving_beat("--beat-store", store.url(), away=away, back=back))
+
+    def test_a_beat_leaves_at_once_though_what_is_served_is_noted_there_too(self):
+        beat = self.leaving_beat()
+        self.assertIn("the store of what schedules have served does not answer", beat.log())
 
     def set(self, name, value):
         self.broker.command("CONFIG", "SET", name, value)

@@ -26,6 +26,7 @@ using wire::redis::reply;
 namespace {
 
 constexpr std::chrono::milliseconds farewell_max{3'000};
+constexpr std::chrono::milliseconds sender_farewell_max{250}; // of one that never took a message
 // Replies to somebody who has gone are forgotten after that many seconds.
 constexpr std::string_view reply_seconds = "3600";
 // Above, what may be lost is.
@@ -227,7 +228,9 @@ redis_broker::~redis_broker() {
 void redis_broker::farewell() {
     auto gone = std::make_shared<std::promise<void>>();
     auto done = gone->get_future();
-    thread_.run([this, gone] {
+    bool has_taken = false;
+    thread_.run([this, gone, &has_taken] {
+        has_taken = parts_->in.has_taken();
         if (!client_->up())
             return gone->set_value();
         // One that could not give everything back stays among the holders: the others will notice.
@@ -238,7 +241,8 @@ void redis_broker::farewell() {
                 gone->set_value();
         });
     });
-    if (done.wait_for(farewell_max) != std::future_status::ready)
+    const auto patience = has_taken ? farewell_max : sender_farewell_max;
+    if (done.wait_for(patience) != std::future_status::ready && has_taken)
         log_.warning("the broker did not take back what this process had not finished in time",
                      {{"broker", name_}});
 }

@@ -268,6 +268,20 @@ class Redis(Outages, unittest.TestCase):
         beat = self.leaving_beat()
         self.assertIn("the store of what schedules have served does not answer", beat.log())
 
+    def test_a_result_for_a_caller_waits_while_it_is_away(self):
+        through = ["--result-backend", "rpc://"]
+        worker = self.worker("-c", "1", "-n", "replies@%h", *through)
+        asking = self.calling(worker, "bench.trace", 3, options=["--wait", *through])
+        wait_until(lambda: "bench.trace" in worker.run("inspect", "active").stdout, SOON, "the job runs")
+        self.broker.stop()
+        try:
+            wait_until(lambda: self.ended(worker), SOON, "the job has ended")
+        finally:
+            self.broker.start()
+        told, said = asking.communicate(timeout=SOON)
+        self.assertEqual(asking.returncode, 0, said + worker.log_tail())
+        self.assertEqual(worker.stop(), 0)
+
     def set(self, name, value):
         self.broker.command("CONFIG", "SET", name, value)
 

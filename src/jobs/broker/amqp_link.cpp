@@ -191,8 +191,7 @@ void link::close() {
         if (--*both == 0)
             loop_.stop();
     };
-    const auto patience =
-        receiver_.has_consumed() ? goodbye_patience : sender_goodbye_patience;
+    const auto patience = receiver_.has_consumed() ? goodbye_patience : sender_goodbye_patience;
     pair_->receiving.close(patience, done);
     pair_->publishing.close(patience, done);
 }

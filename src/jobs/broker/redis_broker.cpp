@@ -77,6 +77,10 @@ public:
           connections_(counted), received_(counters_of(counted)),
           published_(counted.add(metric_kind::counter, "carillon_redis_broker_published_total",
                                  "Messages that the broker has confirmed.")),
+          dropped_(counted.add(metric_kind::counter, "carillon_redis_broker_dropped_total",
+                               "Events and control requests lost while Redis was away, and "
+                               "results for whoever waits for them above the number that is "
+                               "kept.")),
           restored_(counted.add(metric_kind::counter, "carillon_redis_broker_restored_total",
                                 "Messages put back for others, or for later.")),
           client_(std::in_place, thread_.events(), where, connection_of(options, "jobs"),
@@ -172,7 +176,7 @@ private:
     logger& log_;
     net::redis::client_counters connections_;
     incoming::counters received_;
-    counter &published_, &restored_;
+    counter &published_, &dropped_, &restored_;
 
     broker_events* events_ = nullptr;
     bool was_up_ = false;
@@ -181,7 +185,7 @@ private:
     std::optional<net::redis::client> client_; // gone before those whom it tells
     std::optional<listener> listener_;
     context context_{thread_.events(), *client_, lua_, keys_, options_, log_, self_};
-    outgoing out_{context_};
+    outgoing out_{context_, dropped_};
     std::optional<working_parts> parts_;
     std::string control_channel_;
     std::optional<net::loop::timer_id> judge_;
@@ -234,11 +238,13 @@ void redis_broker::farewell() {
         if (!client_->up())
             return gone->set_value();
         // One that could not give everything back stays among the holders: the others will notice.
-        parts_->in.give_back([this, gone](bool good) {
-            if (good)
-                parts_->keep.leave([gone] { gone->set_value(); });
-            else
-                gone->set_value();
+        out_.when_replied([this, gone] {
+            parts_->in.give_back([this, gone](bool good) {
+                if (good)
+                    parts_->keep.leave([gone] { gone->set_value(); });
+                else
+                    gone->set_value();
+            });
         });
     });
     const auto patience = has_taken ? farewell_max : sender_farewell_max;
@@ -359,15 +365,15 @@ void redis_broker::emit(std::string exchange, std::string routing_key,
     });
 }
 
-// Control and events are broadcast; replies go to the lists that are bound.
+// Control and events are broadcast; replies of remote control go to the lists that are bound; results to one list.
 void redis_broker::emit_now(const std::string& exchange, const std::string& routing_key,
                             std::string element) {
-    if (!client_->up() || client_->pending_bytes() > emitted_bytes_max)
-        return;
-    const auto ignored = [](const result<reply>&) {};
     if (exchange.empty())
-        client_->send(command{"LPUSH", keys_.celery.queue(routing_key), element}, ignored);
-    else if (exchange.starts_with("reply."))
+        return out_.put_reply(keys_.celery.queue(routing_key), std::move(element));
+    if (!client_->up() || client_->pending_bytes() > emitted_bytes_max)
+        return dropped_.add();
+    const auto ignored = [](const result<reply>&) {};
+    if (exchange.starts_with("reply."))
         lua_.reply.run(*client_, {keys_.celery.binding(exchange)},
                        {std::string(separator), routing_key, keys_.prefix, std::move(element),
                         std::string(reply_seconds)},

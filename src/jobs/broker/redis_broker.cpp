@@ -26,6 +26,7 @@ using wire::redis::reply;
 namespace {
 
 constexpr std::chrono::milliseconds farewell_max{3'000};
+constexpr std::chrono::milliseconds replies_farewell_max{1'000};
 constexpr std::chrono::milliseconds sender_farewell_max{250}; // of one that never took a message
 // Replies to somebody who has gone are forgotten after that many seconds.
 constexpr std::string_view reply_seconds = "3600";
@@ -228,8 +229,12 @@ redis_broker::~redis_broker() {
     thread_.stop();
 }
 
-// Gives everything back, if the server answers in time.
+// Sends the last results and gives everything back, if the server answers in time.
 void redis_broker::farewell() {
+    auto replied = std::make_shared<std::promise<void>>();
+    auto sent = replied->get_future();
+    thread_.run([this, replied] { out_.when_replied([replied] { replied->set_value(); }); });
+    sent.wait_for(replies_farewell_max);
     auto gone = std::make_shared<std::promise<void>>();
     auto done = gone->get_future();
     bool has_taken = false;
@@ -238,13 +243,11 @@ void redis_broker::farewell() {
         if (!client_->up())
             return gone->set_value();
         // One that could not give everything back stays among the holders: the others will notice.
-        out_.when_replied([this, gone] {
-            parts_->in.give_back([this, gone](bool good) {
-                if (good)
-                    parts_->keep.leave([gone] { gone->set_value(); });
-                else
-                    gone->set_value();
-            });
+        parts_->in.give_back([this, gone](bool good) {
+            if (good)
+                parts_->keep.leave([gone] { gone->set_value(); });
+            else
+                gone->set_value();
         });
     });
     const auto patience = has_taken ? farewell_max : sender_farewell_max;

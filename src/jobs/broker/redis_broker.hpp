@@ -16,7 +16,7 @@
 //   emit() to `reply.…` exchanges reaches the queues that are bound, to the default exchange the queue of that name, to
 //     any other exchange all who subscribe to its channel;
 //   depths() tells neither delayed messages nor consumers.
-// The destructor gives back what was not acknowledged, for at most three seconds.
+// The destructor sends the last results, for at most one second, and gives back what was not acknowledged, for three.
 #pragma once
 
 #include <memory>

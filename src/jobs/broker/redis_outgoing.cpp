@@ -68,8 +68,7 @@ void outgoing::on_up() {
 
 void outgoing::on_down() {
     up_ = false;
-    if (replied_)
-        std::exchange(replied_, nullptr)();
+    tell_replied();
 }
 
 void outgoing::when_replied(std::function<void()> then) {

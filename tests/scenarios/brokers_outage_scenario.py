@@ -260,9 +260,8 @@ class Redis(Outages, unittest.TestCase):
                                   rf"127\.0\.0\.1:{self.broker.port}.*user.*app")
 
     def test_a_beat_leaves_at_once_and_the_next_one_sends_what_it_gave_up(self):
-        for away, back in (("pause", "resume"), ("stop", "start")):
-            with self.subTest(away), BROKERS[self.kind][1]() as store:
-                self.assert_sent_by_the_next(self.leaving_beat("--beat-store", store.url(), away=away, back=back))
+        with BROKERS[self.kind][1]() as store:
+            self.assert_sent_by_the_next(self.leaving_beat("--beat-store", store.url(), away="stop", back="start"))
 
     def test_a_beat_leaves_at_once_though_what_is_served_is_noted_there_too(self):
         beat = self.leaving_beat()

@@ -15,6 +15,9 @@ LOGS = ROOT / "build" / "logs"
 CLOSING_LINE = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
 UNITTEST = re.compile(r"^Ran (\d+) tests? in ", re.M)
 UNITTEST_BAD = re.compile(r"^FAILED \((.*)\)$", re.M)
+CLOSING_SECTION = re.compile(r"^FAILED: ", re.M)  # of tests/scenarios/run.py
+UNITTEST_SECTION = re.compile(r"^={70}\n(?:FAIL|ERROR): ", re.M)
+FAILURE = re.compile(r"^---- .*?^----$", re.M | re.S)
 NODE = re.compile(r"^(?:#|\u2139) (pass|fail|cancelled|skipped) (\d+)$", re.M)
 DOCTEST = re.compile(r"^\[doctest\] test cases:\s*\d+\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed", re.M)
 
@@ -120,9 +123,18 @@ def program(command, seconds, name, **more):
 
 
 def show(name, output, lines=200):
-    """Prints the end of an output; the whole is in build/logs."""
-    kept = output.rstrip().splitlines()[-lines:]
-    print(f"---- {name} failed; the end of build/logs/{name}.log:", *kept, "----", sep="\n", flush=True)
+    """Prints what says most of a failed program; the whole is in build/logs."""
+    print(f"---- {name} failed; of build/logs/{name}.log:", telling(output.rstrip(), lines), "----", sep="\n",
+          flush=True)
+
+
+def telling(output, lines):
+    """The failures of Python's tests, with what follows them, in whole; of other programs the last lines."""
+    sections = list(CLOSING_SECTION.finditer(output))[-1:] or list(UNITTEST_SECTION.finditer(output))[:1]
+    if sections:
+        return output[sections[0].start():]
+    failures = FAILURE.findall(output)  # of a run that was stopped before its end
+    return "\n".join([*failures, *output.splitlines()[-lines:]])
 
 
 def run_steps(steps):

@@ -8,7 +8,7 @@ import unittest
 
 import steps
 from clang_tidy import clang_flags
-from steps import Outcome, counted, outcome_of, program, run, run_shown, run_steps
+from steps import Outcome, counted, outcome_of, program, run, run_shown, run_steps, telling
 
 
 def quietly(function, *arguments):
@@ -70,6 +70,34 @@ class Running(unittest.TestCase):
         code, printed = quietly(run_steps, [("one", lambda: program(["/no/such/program"], 5, "steps-test-missing"))])
         self.assertEqual(code, 1)
         self.assertEqual(printed.splitlines()[-1], "0 passed, 1 failed")
+
+
+class Telling(unittest.TestCase):
+    """What of a failed program's output is shown."""
+    MANY = "test_good ... ok\n" * 500
+
+    def test_the_closing_section_of_scenarios(self):
+        closing = "FAILED: test_bad\n---- test_bad\n    FAILED: a line of a log\n" + "    why\n" * 300 + "----\n"
+        self.assertEqual(telling(self.MANY + closing + "1 passed, 1 failed", 200), closing + "1 passed, 1 failed")
+
+    def test_the_failures_of_scenarios_that_were_stopped(self):
+        failures = "---- test_bad\n    why\n----", "---- test_worse\n    ----\n    why too\n----"
+        told = telling(f"{failures[0]}\n{failures[1]}\n{self.MANY}stopped after 5 s\n", 20)
+        for each in (*failures, "stopped after 5 s"):
+            self.assertIn(each, told)
+        self.assertEqual(told.count("... ok"), 19)
+
+    def test_the_failures_of_unit_tests_whatever_is_printed_after_them(self):
+        code = ("import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        print('noise\\n' * 500)\n"
+                "        self.fail('first')\n    def test_b(self):\n        raise KeyError('second')\n"
+                "unittest.main()\n")
+        outcome, printed = quietly(program, [sys.executable, "-c", code], 30, "steps-test-unittest")
+        self.assertEqual(outcome, Outcome(0, 2))
+        self.assertIn("AssertionError: first", printed)
+        self.assertIn("KeyError: 'second'", printed)
+
+    def test_the_last_lines_of_other_programs(self):
+        self.assertEqual(telling("a\nb\nc", 2), "b\nc")
 
 
 class ClangFlags(unittest.TestCase):

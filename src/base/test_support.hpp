@@ -1,4 +1,5 @@
-// What tests of any layer need: a folder of their own, a list that one thread fills while another waits, and a gate.
+// What tests of any layer need: a folder of their own, a list that one thread fills while another waits, a gate,
+// and what was logged and counted.
 #pragma once
 
 #include <stdlib.h>
@@ -9,15 +10,27 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <carillon/base/clock.hpp>
 #include <carillon/base/error.hpp>
+#include <carillon/base/log.hpp>
+#include <carillon/base/metrics.hpp>
 
 namespace carillon::testing {
 
 inline steady_time soon(std::chrono::milliseconds span = std::chrono::seconds(20)) {
     return now() + span;
+}
+
+// A metric, over all of its labels.
+inline double sum_of(const metrics& counted, std::string_view name) {
+    double sum = 0;
+    for (const auto& sample : counted.read())
+        if (sample.name == name)
+            sum += sample.value;
+    return sum;
 }
 
 class temporary_folder {
@@ -88,6 +101,26 @@ private:
     std::mutex guard_;
     std::condition_variable opened_;
     bool open_ = false;
+};
+
+// A log that is looked at afterwards.
+class remembering_log final : public logger {
+public:
+    bool enabled(log_level) const noexcept override { return true; }
+    void write(log_level, std::string_view message,
+               std::initializer_list<log_field> fields) override {
+        std::string line(message);
+        for (const auto& field : fields)
+            line += " " + std::string(field.name) + "=" + std::string(field.content.to_text());
+        lines.add(std::move(line));
+    }
+    std::size_t count(std::string_view part) const {
+        std::size_t n = 0;
+        for (const auto& line : lines.all())
+            n += line.find(part) != std::string::npos;
+        return n;
+    }
+    journal<std::string> lines;
 };
 
 } // namespace carillon::testing

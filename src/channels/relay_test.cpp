@@ -12,6 +12,7 @@
 
 #include <doctest/doctest.h>
 
+#include "base/test_support.hpp"
 #include "channels/file_lock.hpp"
 #include "channels/relay_frame.hpp"
 #include "net/local_socket.hpp"
@@ -74,13 +75,6 @@ event numbered(int n) {
     return event("progress_update", {{"progress", n}, {"status", "in_progress"}});
 }
 
-double metric(const metrics& m, std::string_view name) {
-    for (const auto& sample : m.read())
-        if (sample.name == name)
-            return sample.value;
-    return -1;
-}
-
 std::string framed(std::string_view json) {
     std::string frame(3, '\0');
     frame += static_cast<char>(json.size());
@@ -121,7 +115,7 @@ TEST_CASE("events of a worker process reach the server's layer in their order") 
     }
     CHECK(got[1'000].first == "channel specific.in-memory!abc");
     CHECK(got[1'000].second["text"] == value("é"));
-    CHECK(metric(counted, "carillon_relay_received_total") == 1'001);
+    CHECK(testing::sum_of(counted, "carillon_relay_received_total") == 1'001);
 }
 
 TEST_CASE(
@@ -136,7 +130,7 @@ TEST_CASE(
     for (int i = 0; i < 25; ++i)
         layer.group_send("g", numbered(i)).value();
     CHECK_FALSE(layer.flush(now() + std::chrono::milliseconds(20)));
-    CHECK(metric(counted, "carillon_relay_dropped_total") == 15);
+    CHECK(testing::sum_of(counted, "carillon_relay_dropped_total") == 15);
 
     remembering_layer target;
     auto server = relay_server::start(path, target, silent_log()).value();
@@ -190,7 +184,7 @@ TEST_CASE("hostile bytes close their own connection and no other") {
         CHECK(socket.send(bytes_sent).bytes == bytes_sent.size());
         CHECK(is_closed_by_peer(socket));
     }
-    CHECK(metric(counted, "carillon_relay_refused_total") == 5);
+    CHECK(testing::sum_of(counted, "carillon_relay_refused_total") == 5);
     honest.group_send("g", numbered(2)).value();
     REQUIRE(target.wait_count(2));
     CHECK(target.got()[1].second["progress"] == value(2));

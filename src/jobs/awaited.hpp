@@ -11,21 +11,22 @@
 
 namespace carillon::jobs {
 
-// One outcome, told once.
+// One outcome: the first that is told.
 template <class T>
 class awaited {
 public:
     std::function<void(const result<T>&)> teller() {
         return [state = state_](const result<T>& outcome) {
             std::lock_guard lock(state->guard);
-            state->outcome = outcome;
+            if (!state->outcome)
+                state->outcome = outcome;
             state->told.notify_all();
         };
     }
     result<T> wait() {
         std::unique_lock lock(state_->guard);
         state_->told.wait(lock, [&] { return state_->outcome.has_value(); });
-        return *std::move(state_->outcome);
+        return *state_->outcome;
     }
 
 private:

@@ -1,5 +1,5 @@
 // What a run needs before it begins: a place of each concurrency limit, and for a message that was delivered before the
-// count of its runs that never ended. The third of broker_store that asks the ledger.
+// count of its runs that never ended. The part of broker_store that asks the ledger.
 #include <algorithm>
 
 #include <fmt/format.h>

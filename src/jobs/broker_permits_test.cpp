@@ -4,8 +4,8 @@
 #include <doctest/doctest.h>
 
 #include "base/test_polling.hpp"
+#include "jobs/broker/concurrency_lanes.hpp"
 #include "jobs/broker/ledger.hpp"
-#include "jobs/broker/limited_lanes.hpp"
 #include "jobs/broker/test_redis_broker.hpp"
 #include "jobs/open_store.hpp"
 #include "jobs/test_station.hpp"
@@ -105,7 +105,7 @@ TEST_CASE("a ledger gives all places of a request or none, and each holder one")
 }
 
 TEST_CASE("of those who wait for the same place one asks, and the longer the more seldom") {
-    jobs::limited_lanes lanes;
+    jobs::concurrency_lanes lanes;
     CHECK_FALSE(lanes.join("a", 1)); // it asks
     CHECK(lanes.join("a", 2));
     CHECK(lanes.join("a", 3));

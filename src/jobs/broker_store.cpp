@@ -1,4 +1,4 @@
-// Sending, asking and watching: the half of broker_store that faces those who enqueue.
+// Sending, asking and watching: the part of broker_store that faces those who enqueue.
 #include "jobs/broker_store.hpp"
 
 #include <algorithm>

@@ -20,9 +20,9 @@
 #include <vector>
 
 #include "jobs/broker/broker.hpp"
+#include "jobs/broker/concurrency_lanes.hpp"
 #include "jobs/broker/held_messages.hpp"
 #include "jobs/broker/ledger.hpp"
-#include "jobs/broker/limited_lanes.hpp"
 #include "jobs/broker/prefetch.hpp"
 #include "jobs/broker/result_store.hpp"
 #include "jobs/broker/sequence.hpp"
@@ -178,11 +178,13 @@ private:
                 std::vector<action>& calls);
     void make_ready(std::unique_ptr<delivered> read, std::vector<action>& calls);
     void wake_due(std::vector<action>& calls);
+    static std::unique_ptr<delivered> read(const delivery& received);
+
+    // --- runs (broker_runs.cpp)
+    claimed_job claimed(std::int64_t seq, const delivered& d) const;
     void adjust_prefetch(bool exact, std::vector<action>& calls);
     void hand_back_stuck(std::vector<action>& calls);
     void hand_back_all(std::vector<action>& calls);
-    static std::unique_ptr<delivered> read(const delivery& received);
-    claimed_job claimed(std::int64_t seq, const delivered& d) const;
     void changed();
 
     // --- permits (broker_permits.cpp)
@@ -230,7 +232,6 @@ private:
     job_record record_of(const wire::celery::result_record& r, const sent_job* sent) const;
     void open_watch(const std::string& id);
     void close_watch(const std::string& id);
-
     void keep_house();
 
     const broker_store_options options_;
@@ -253,7 +254,7 @@ private:
     std::unordered_map<std::int64_t, std::unique_ptr<delivered>> out_;
     std::deque<std::int64_t> ready_;
     held_messages held_;
-    limited_lanes lanes_;
+    concurrency_lanes lanes_;
     std::size_t asking_ = 0;    // of the ledger, without an answer
     std::int64_t sent_off_ = 0; // in a row, since the lanes were full
     std::int64_t lost_ = 0;     // runs that never ended, heard of since the last tend()
@@ -282,8 +283,7 @@ private:
     bool was_up_ = false;  // the broker has been there
     bool replies_ = false; // results come as replies, once; set by the constructor
 
-    mutable std::shared_mutex
-        ears_guard_; // held, shared, while they are called; guard_ may be held then
+    mutable std::shared_mutex ears_guard_; // shared while they are called, perhaps with guard_
     node_ears ears_;
 
     std::mutex listeners_guard_; // held while listeners run

@@ -1,4 +1,4 @@
-// The half of broker_store that knows its workers, hears what is revoked and does what has to be done now and then.
+// The part of broker_store that knows its workers, hears what is revoked and does what has to be done now and then.
 #include <algorithm>
 
 #include "jobs/broker_store.hpp"

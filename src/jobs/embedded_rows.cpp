@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "jobs/embedded_limits.hpp"
+#include "jobs/embedded_concurrency.hpp"
 
 namespace carillon::jobs {
 

@@ -36,4 +36,17 @@ result<std::string> add_row(db::sqlite::connection& on, const new_row& job);
 result<void> load_message(db::sqlite::connection& on, std::int64_t seq,
                           wire::celery::encoded_message& into);
 
+// Several changes of which either all or none are made; others of the same transaction stay.
+template <class Changes>
+result<void> whole_or_nothing(db::sqlite::connection& on, Changes changes) {
+    if (auto begun = on.run("SAVEPOINT part"); !begun)
+        return begun;
+    auto made = changes();
+    if (!made)
+        if (auto undone = on.run("ROLLBACK TO part"); !undone)
+            return undone;
+    auto kept = on.run("RELEASE part");
+    return made ? kept : made;
+}
+
 } // namespace carillon::jobs

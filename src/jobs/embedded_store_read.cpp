@@ -1,4 +1,4 @@
-// The reading half of embedded_store, its opening and its watch for changes of other processes.
+// The reading part of embedded_store, its opening and its watch for changes of other processes.
 #include <algorithm>
 
 #include <fmt/format.h>

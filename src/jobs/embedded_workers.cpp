@@ -1,4 +1,4 @@
-// The half of embedded_store that knows the workers of a data folder: their rows, the locks that show that they live,
+// The part of embedded_store that knows the workers of a data folder: their rows, the locks that show that they live,
 // and what happens to the jobs of those that died.
 #include <unistd.h>
 
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "jobs/embedded_limits.hpp"
+#include "jobs/embedded_concurrency.hpp"
 #include "jobs/embedded_store.hpp"
 #include "jobs/records.hpp"
 

@@ -62,7 +62,7 @@ void worker_pool::impl::keep() {
             std::ranges::find(busy_, false) != busy_.end())
             wake = std::min(wake, steady_of(*next_eta_));
         if (!stopping_ && room_to_begin() > 0)
-            if (const auto next = limited_.next(now()))
+            if (const auto next = rate_limited_.next(now()))
                 wake = std::min(wake, *next);
         keeper_wake_.wait_until(lock, wake, [&] { return ending_ || store_changed_ || room_; });
     }
@@ -103,7 +103,7 @@ void worker_pool::impl::feed() {
 
 // Those that may start go to the threads; the others wait for the rate limit of their task.
 void worker_pool::impl::admit(std::vector<jobs::claimed_job> claimed) {
-    using place = jobs::limited_jobs::place;
+    using place = jobs::rate_limited_jobs::place;
     std::vector<jobs::held_job> too_late;
     std::vector<jobs::put_off> later;
     std::int64_t owner = 0;
@@ -116,7 +116,7 @@ void worker_pool::impl::admit(std::vector<jobs::claimed_job> claimed) {
                 too_late.push_back({job.seq, job.counted});
                 continue;
             }
-            const auto admitted = limited_.admit(job, at);
+            const auto admitted = rate_limited_.admit(job, at);
             if (admitted.where == place::start)
                 taken_.push_back(std::move(job));
             else if (admitted.where == place::store)
@@ -145,7 +145,7 @@ std::size_t worker_pool::impl::room_to_begin() const {
 
 void worker_pool::impl::begin_due() {
     std::lock_guard lock(guard_);
-    auto due = limited_.due(room_to_begin(), now());
+    auto due = rate_limited_.due(room_to_begin(), now());
     if (due.empty())
         return;
     std::ranges::move(due, std::back_inserter(taken_));
@@ -157,7 +157,7 @@ void worker_pool::impl::hear_cancels() {
     std::int64_t owner = 0;
     {
         std::lock_guard lock(guard_);
-        if (all_idle() && limited_.size() == 0) {
+        if (all_idle() && rate_limited_.size() == 0) {
             cancel_marks_.clear();
             return;
         }
@@ -174,7 +174,7 @@ void worker_pool::impl::hear_cancels() {
         for (auto& job : taken_)
             if (is_marked(job.seq))
                 job.cancel = true;
-        limited_.cancel(is_marked);
+        rate_limited_.cancel(is_marked);
         cancel_marks_ = *marked;
     }
     for (const auto& each : runs())
@@ -212,7 +212,7 @@ void worker_pool::impl::declare_lost() {
     {
         std::lock_guard lock(guard_);
         taken_.clear();
-        limited_.take_all();
+        rate_limited_.take_all();
         store_changed_ = true;
     }
     if (auto again = enlist(); !again)

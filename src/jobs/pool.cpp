@@ -18,8 +18,8 @@ constexpr double short_run_s = 0.02;  // jobs at most this long are taken ahead
 constexpr double ahead_work_s = 0.05; // as much work as is taken ahead
 
 // A data folder wakes its workers by itself when the time of a job comes; in a broker each delay costs a message.
-jobs::limited_jobs::bounds bounds_of(const jobs::queue_core& core) {
-    jobs::limited_jobs::bounds made;
+jobs::rate_limited_jobs::bounds bounds_of(const jobs::queue_core& core) {
+    jobs::rate_limited_jobs::bounds made;
     if (core.options.broker.empty())
         made.wait = std::chrono::seconds(1);
     return made;
@@ -29,7 +29,7 @@ jobs::limited_jobs::bounds bounds_of(const jobs::queue_core& core) {
 
 worker_pool::impl::impl(std::shared_ptr<jobs::queue_core> core, worker_options options)
     : name(jobs::worker_name(options.name, jobs::host_name())), core_(std::move(core)),
-      options_(std::move(options)), uuid_(make_uuid()), limited_(rates_, bounds_of(*core_)),
+      options_(std::move(options)), uuid_(make_uuid()), rate_limited_(rates_, bounds_of(*core_)),
       queues_(options_.queues) {}
 
 worker_pool::impl::~impl() {

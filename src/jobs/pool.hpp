@@ -16,8 +16,8 @@
 #include <carillon/jobs/worker_pool.hpp>
 
 #include "jobs/control/rate_limits.hpp"
-#include "jobs/limited_jobs.hpp"
 #include "jobs/queue_core.hpp"
+#include "jobs/rate_limited_jobs.hpp"
 #include "jobs/running_job.hpp"
 
 namespace carillon {
@@ -119,9 +119,9 @@ private:
     std::condition_variable flush_wake_;  // for the flusher
     std::condition_variable idle_;        // for stop()
     std::deque<jobs::claimed_job> taken_;
-    jobs::rate_limits rates_;         // has a lock of its own
-    jobs::limited_jobs limited_;      // taken, too, but without a token yet
-    std::vector<std::string> queues_; // that are served
+    jobs::rate_limits rates_;              // has a lock of its own
+    jobs::rate_limited_jobs rate_limited_; // taken, too, but without a token yet
+    std::vector<std::string> queues_;      // that are served
     std::map<std::string, jobs::run_limits, std::less<>>
         time_limits_; // that were set by remote control
     std::vector<run> slots_;

@@ -7,7 +7,7 @@ namespace carillon {
 
 // With guard_ held: also those that wait for the rate limit of their task.
 std::vector<jobs::held_job> worker_pool::impl::take_unbegun() {
-    auto waiting = limited_.take_all();
+    auto waiting = rate_limited_.take_all();
     std::ranges::move(std::exchange(taken_, {}), std::back_inserter(waiting));
     std::vector<jobs::held_job> all;
     for (const auto& job : waiting)

@@ -25,7 +25,7 @@ std::vector<worker_pool::impl::shown_run> worker_pool::impl::shown(std::size_t r
     const auto at_once = std::min(taken_.size(), waiting_max);
     for (std::size_t i = 0; i < at_once; ++i)
         all.push_back({taken_[i], std::nullopt});
-    for (auto& each : limited_.show(waiting_max - at_once))
+    for (auto& each : rate_limited_.show(waiting_max - at_once))
         all.push_back({std::move(each), std::nullopt});
     return all;
 }
@@ -38,7 +38,7 @@ std::optional<worker_pool::impl::shown_run> worker_pool::impl::find(std::string_
     for (const auto& each : taken_)
         if (each.id == id)
             return shown_run{each, std::nullopt};
-    if (const auto* waits = limited_.find(id))
+    if (const auto* waits = rate_limited_.find(id))
         return shown_run{*waits, std::nullopt};
     return std::nullopt;
 }
@@ -100,7 +100,7 @@ result<void> worker_pool::impl::limit_rate(const std::string& task, const value&
     if (auto set = rates_.set(task, rate); !set)
         return set;
     std::lock_guard lock(guard_);
-    limited_.forget_slots(task);
+    rate_limited_.forget_slots(task);
     room_ = true;
     keeper_wake_.notify_one();
     return {};

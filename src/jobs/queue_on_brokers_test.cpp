@@ -37,26 +37,11 @@ struct process_on_broker {
         options.threads = threads;
         return worker_pool::start(*queue, options).value();
     }
-    double metric(std::string_view name) const {
-        double sum = 0;
-        for (const auto& sample : counted.read())
-            if (sample.name == name)
-                sum += sample.value;
-        return sum;
-    }
 };
 
 void add_tasks(job_registry& registry, std::map<std::int64_t, int>* runs = nullptr,
                std::mutex* guard = nullptr) {
-    registry.add("add", [](job_context&, const job_arguments& a) -> value {
-        std::int64_t sum = 0;
-        for (const auto& each : a.args)
-            sum += each.to_int();
-        return sum;
-    });
-    job_options quick;
-    quick.retry_delay = milliseconds(20);
-    quick.retry_jitter = false;
+    registry.add("add", testing::add);
     registry.add(
         "flaky",
         [](job_context& context, const job_arguments&) -> value {
@@ -64,7 +49,7 @@ void add_tasks(job_registry& registry, std::map<std::int64_t, int>* runs = nullp
                 throw std::runtime_error("not yet");
             return context.attempt();
         },
-        quick);
+        testing::impatient());
     registry.add("all",
                  [](job_context&, const job_arguments& a) -> value { return a.get(0, "results"); });
     if (runs)
@@ -162,7 +147,7 @@ void check_cut_connections(const std::string& broker, const std::string& results
     for (const auto& [n, times] : runs)
         repeated += times - 1;
     MESSAGE(repeated, " of ", jobs_in_all, " jobs ran once more; unacknowledged: ",
-            plant.metric("carillon_jobs_unacknowledged_total"));
+            testing::sum_of(plant.counted, "carillon_jobs_unacknowledged_total"));
 }
 
 // A chain that this process sends and another one runs.

@@ -13,7 +13,7 @@ namespace carillon::jobs {
 
 // What stands in the column `state`. The values are in the file: they never change.
 enum class row_state : std::int64_t {
-    limited = -2, // waits until fewer jobs with its key run: embedded_limits.hpp
+    limited = -2, // waits until fewer jobs with its key run: embedded_concurrency.hpp
     planned = -1, // a step whose turn has not come: it has an id, and no message yet
     ready = 0,
     delayed = 1,  // until its eta

@@ -60,13 +60,7 @@ struct station {
         o.threads = threads;
         return worker_pool::start(*queue, o).value();
     }
-    double metric(std::string_view name) const {
-        double sum = 0;
-        for (const auto& sample : counted.read())
-            if (sample.name == name)
-                sum += sample.value;
-        return sum;
-    }
+    double metric(std::string_view name) const { return testing::sum_of(counted, name); }
     // A message as another program sends it.
     void put(wire::celery::message m, bool redelivered = false) {
         if (m.id.empty())
@@ -78,20 +72,5 @@ struct station {
             [](const loopback_server& s) { return s.waiting.empty() && s.unacknowledged.empty(); });
     }
 };
-
-// A task that needs arguments and has a result.
-inline value add(job_context&, const job_arguments& a) {
-    std::int64_t sum = 0;
-    for (const auto& each : a.args)
-        sum += each.to_int();
-    return sum;
-}
-
-// For tasks that are tried again.
-inline job_options impatient() {
-    job_options o;
-    o.retry_delay = std::chrono::milliseconds(1);
-    return o;
-}
 
 } // namespace carillon::testing

@@ -70,13 +70,7 @@ struct workshop {
         options.lease = lease;
         return worker_pool::start(*queue, options).value();
     }
-    double metric(std::string_view name) const {
-        double sum = 0;
-        for (const auto& sample : counted.read())
-            if (sample.name == name)
-                sum += sample.value;
-        return sum;
-    }
+    double metric(std::string_view name) const { return testing::sum_of(counted, name); }
 
     std::filesystem::path data_dir;
     job_registry registry;
@@ -84,5 +78,20 @@ struct workshop {
     metrics counted;
     std::unique_ptr<job_queue> queue;
 };
+
+// A task that needs arguments and has a result.
+inline value add(job_context&, const job_arguments& a) {
+    std::int64_t sum = 0;
+    for (const auto& each : a.args)
+        sum += each.to_int();
+    return sum;
+}
+
+// For tasks that are tried again.
+inline job_options impatient() {
+    job_options o;
+    o.retry_delay = std::chrono::milliseconds(1);
+    return o;
+}
 
 } // namespace carillon::testing

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/test_support.hpp"
 #include "web/memory_site.hpp"
 #include "web/test_client.hpp"
 
@@ -82,13 +83,7 @@ public:
         });
         done.wait_for(1);
     }
-    double metric(std::string_view name) const {
-        double sum = 0;
-        for (const auto& one : site_.counted().read())
-            if (one.name == name)
-                sum += one.value;
-        return sum;
-    }
+    double metric(std::string_view name) const { return testing::sum_of(site_.counted(), name); }
 
 private:
     // A test that fails shall not wait ten seconds for its server to end.

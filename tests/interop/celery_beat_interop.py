@@ -8,21 +8,16 @@ from kombu import Connection
 
 from beats import TICK, BeatProcess, run_and_kill, write_schedule
 from carillon_process import CarillonProcess
-from celery_case import SITE, Rabbitmq, Redis
-from peers import PythonProcess
+from celery_case import CeleryProgram, Rabbitmq, Redis
 
 
-class PythonBeat(PythonProcess):
+class PythonBeat(CeleryProgram):
     """`celery beat` with one schedule, every second."""
 
     def __init__(self, case, folder, task, queue, *arguments):
         schedule = {TICK: {"task": task, "schedule": 1, "args": arguments, "options": {"queue": queue}}}
-        super().__init__("", "-m", "celery", "--app", "proj", "beat", "--schedule", str(folder / "celerybeat"),
-                         "--pidfile=", "--loglevel", "INFO",
-                         environment={"PYTHONPATH": str(SITE), "INTEROP_CELERY_BROKER": case.broker_url,
-                                      "INTEROP_CELERY_RESULTS": case.results_url,
-                                      "INTEROP_CELERY_BEAT": json.dumps(schedule)})
-        del self.environment["DJANGO_SETTINGS_MODULE"]  # else Celery would set up that site
+        super().__init__(case, "beat", "--schedule", str(folder / "celerybeat"), "--pidfile=", "--loglevel", "INFO",
+                         INTEROP_CELERY_BEAT=json.dumps(schedule))
 
     def wait_ready(self):
         return self.wait_for_log("beat: Starting")

@@ -34,16 +34,24 @@ def shared_rabbitmq():
     return node.start()
 
 
-class PythonWorker(PythonProcess):
+class CeleryProgram(PythonProcess):
+    """A `celery` command of the project, such as `celery inspect ping`."""
+
+    def __init__(self, case, *words, **environment):
+        super().__init__("", "-m", "celery", "--app", "proj", *words,
+                         environment={"PYTHONPATH": str(SITE), "PYTHONUNBUFFERED": "1",
+                                      "INTEROP_CELERY_BROKER": case.broker_url,
+                                      "INTEROP_CELERY_RESULTS": case.results_url,
+                                      "INTEROP_CELERY_PREFIX": case.key_prefix, **environment})
+        del self.environment["DJANGO_SETTINGS_MODULE"]  # else Celery would set up that site
+
+
+class PythonWorker(CeleryProgram):
     """`celery worker` on the given queues."""
 
     def __init__(self, case, name, *queues):
-        super().__init__("", "-m", "celery", "--app", "proj", "worker", "--queues", ",".join(queues), "--hostname",
-                         f"{name}@%h", "--concurrency", "2", "--task-events", "--loglevel", "INFO",
-                         environment={"PYTHONPATH": str(SITE), "INTEROP_CELERY_BROKER": case.broker_url,
-                                      "INTEROP_CELERY_RESULTS": case.results_url,
-                                      "INTEROP_CELERY_PREFIX": case.key_prefix})
-        del self.environment["DJANGO_SETTINGS_MODULE"]  # else Celery would set up that site
+        super().__init__(case, "worker", "--queues", ",".join(queues), "--hostname", f"{name}@%h", "--concurrency", "2",
+                         "--task-events", "--loglevel", "INFO")
         self.node = f"{name}@{socket.gethostname()}"
 
     def wait_ready(self):
@@ -57,10 +65,6 @@ class CarillonWorker(CarillonProcess):
         super().__init__("--bench", "-E", "-Q", ",".join(queues), "-c", str(threads), "-n", f"{name}@%h",
                          *case.carillon_place(), *options, command="worker")
         self.node = f"{name}@{socket.gethostname()}"
-
-    def assert_runs(self):
-        if self.child.poll() is not None:
-            raise AssertionError(f"the worker ended with {self.child.returncode}:\n{self.log_tail()}")
 
 
 class CeleryCase:
@@ -197,9 +201,6 @@ class Rabbitmq(CeleryCase):
         cls.broker = shared_rabbitmq()
         cls.broker_url = cls.broker.url()
 
-    def cut_connections(self):
-        self.broker.control("close_all_connections", "cut by a test")
-
     def left(self, queue):
         """Messages that wait or are not acknowledged."""
         return self.broker.queues("messages").get(queue, {"messages": 0})["messages"]
@@ -218,9 +219,6 @@ class Redis(CeleryCase):
     def start_broker(cls):
         cls.broker = cls.running.enter_context(RedisProcess())
         cls.broker_url = cls.results_url = cls.broker.url()
-
-    def cut_connections(self):
-        self.broker.cut_connections()
 
     def left(self, queue):
         """Messages that wait, and what anybody holds."""

@@ -9,18 +9,7 @@ import uuid
 
 from celery.exceptions import TaskRevokedError
 
-from celery_case import SITE, both
-from peers import PythonProcess
-
-
-class Tool(PythonProcess):
-    """A `celery` command of the project: `celery events --dump`, `celery inspect ping`."""
-
-    def __init__(self, case, *words):
-        super().__init__("", "-m", "celery", "--app", "proj", *words, environment={
-            "PYTHONPATH": str(SITE), "PYTHONUNBUFFERED": "1", "INTEROP_CELERY_BROKER": case.broker_url,
-            "INTEROP_CELERY_RESULTS": case.results_url})
-        del self.environment["DJANGO_SETTINGS_MODULE"]
+from celery_case import CeleryProgram, both
 
 
 class Control:
@@ -40,7 +29,7 @@ class Control:
         self.until(lambda: sent.id in str(self.inspect().active()), f"{sent.id} is active")
 
     def test_20_celery_inspect_ping_lists_both(self):
-        with Tool(self, "inspect", "ping", "--timeout", "3") as tool:
+        with CeleryProgram(self, "inspect", "ping", "--timeout", "3") as tool:
             self.assertEqual(tool.child.wait(30), 0, tool.log())
             self.assertRegex(tool.log(), re.escape(self.carillon.node) + ": OK")
             self.assertRegex(tool.log(), re.escape(self.python.node) + ": OK")
@@ -158,7 +147,7 @@ class Control:
         self.assertEqual(worker.child.wait(20), 0)
 
     def test_22_celery_events_dump_shows_both(self):
-        with Tool(self, "events", "--dump") as dump:
+        with CeleryProgram(self, "events", "--dump") as dump:
             self.until(lambda: dump.assert_runs() or "heartbeat" in dump.log(), "the first heartbeat")
             sent = [self.send("bench.add", 2, 3), self.send("proj.tasks.add", 2, 3), self.send("bench.fail", "boom")]
             for one in sent:

@@ -5,7 +5,7 @@ import signal
 import time
 import unittest
 
-from celery_case import Rabbitmq, both
+from celery_case import both
 
 LONG = 4  # seconds of a job that something happens to
 
@@ -94,7 +94,7 @@ class Faults(Arrangement):
         worker = self.carillon_worker(queue)
         sent = self.send("bench.sleep", 2, queue=queue)
         self.until_runs(worker, sent)
-        self.cut_connections()
+        self.broker.cut_connections()
         self.until_settled(queue, 30)
         worker.assert_runs()
         self.assert_new_sender_is_answered(queue)

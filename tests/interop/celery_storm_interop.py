@@ -2,7 +2,6 @@
 every run beyond the first is explained by a kill or by the restart. Python's client sends."""
 
 import collections
-import contextlib
 import itertools
 import os
 import pathlib

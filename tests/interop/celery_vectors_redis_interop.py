@@ -4,7 +4,6 @@ Carillon; its records are compared with those of Celery's worker, and both are r
 Only elements with a moment are written anew, with that moment in the present."""
 
 import json
-import subprocess
 import time
 import unittest
 
@@ -181,10 +180,8 @@ class ElementsInRedis(Redis, unittest.TestCase):
     def assert_read(self, theirs):
         """A caller in C++ waits for a job that nobody takes, and gets this record for it."""
         queue = f"nobody.{theirs['task_id']}"
-        caller = subprocess.Popen([str(self.worker.binary), "call", "vapp.add", "[]", "--wait", "--queue", queue,
-                                   "--broker", self.broker.url(), "--data-dir", str(self.worker.data_dir)], text=True,
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        try:
+        with self.worker.running("call", "vapp.add", "[]", "--wait", "--queue", queue,
+                                 "--broker", self.broker.url()) as caller:
             element = self.until(lambda: self.broker.command("LINDEX", queue, 0), "the call waits")
             task = json.loads(element)["headers"]["id"]
             record = json.dumps({**theirs, "task_id": task})
@@ -192,10 +189,6 @@ class ElementsInRedis(Redis, unittest.TestCase):
             self.until(lambda: self.broker.command("PUBLISH", RECORD + task, record) or caller.poll() is not None,
                        "the caller listens, or has found the record")
             out, err = caller.communicate(timeout=SOON)
-        finally:
-            if caller.poll() is None:
-                caller.kill()
-                caller.communicate()
         if theirs["status"] == "SUCCESS":
             self.assertEqual((caller.returncode, json.loads(out)), (0, theirs["result"]), err)
         else:

@@ -3,7 +3,6 @@ stay, what was lost is told to the sender and counted, nothing that was accepted
 
 import concurrent.futures
 import os
-import signal
 import time
 import unittest
 
@@ -216,12 +215,12 @@ class Outages(OutageCase):
         [own] = self.members(self.group())
         for publisher, capacity, order in (("python", 100, self.python_stream), ("carillon", 10_000, self.own_stream)):
             with self.subTest(publisher):
-                self.near.child.send_signal(signal.SIGSTOP)
+                self.near.pause()
                 try:
                     full = order(publisher, capacity + OVER)
                     self.assertEqual(self.waiting(process_key(own)), capacity)
                 finally:
-                    self.near.child.send_signal(signal.SIGCONT)
+                    self.near.resume()
                 self.assertIn(full, (OVER - 1, OVER), "one may have gone to a node that had asked for it")
                 self.until(lambda: not self.waiting(process_key(own)), "the node has taken all of them")
                 self.peer.group_send(self.group(), event("probe.marker", after=publisher))

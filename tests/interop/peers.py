@@ -1,6 +1,7 @@
 """The other side of the interop tests: processes of the Django site, and the frames of its and our sockets."""
 
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import os
@@ -8,12 +9,12 @@ import pathlib
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 import urllib.parse
 
 from carillon_process import CarillonProcess, default_binary, free_port, wait_until
+from child_process import ChildProcess
 from raw_websocket import RawWebSocket
 
 PYTHON = "/usr/bin/python3"
@@ -28,31 +29,21 @@ def layer_setting(wire, hosts, **config):
     return json.dumps({"BACKEND": CORE if wire == "core" else PUBSUB, "CONFIG": {"hosts": hosts, **config}})
 
 
-class PythonProcess:
-    """A process of the Django site. Use it in a `with` statement; leaving it ends the process by its id."""
+class PythonProcess(ChildProcess):
+    """A process of the Django site."""
 
     def __init__(self, layer, *command, environment=None):
+        super().__init__("python")
         self.command = [PYTHON, *command]
         self.environment = {**os.environ, "INTEROP_CHANNEL_LAYER": layer, "PYTHONDONTWRITEBYTECODE": "1",
                             "PYTHONPATH": str(SITE), "DJANGO_SETTINGS_MODULE": "project.settings",
                             **(environment or {})}
-        self.log_file = tempfile.NamedTemporaryFile(prefix="carillon-interop-", suffix=".log")
-        self.child = None
 
-    def __enter__(self):
-        try:
-            return self.start().wait_ready()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_):
-        self.close()
+    def enter(self):
+        return self.start().wait_ready()
 
     def start(self, **pipes):
-        log = self.log_file
-        self.child = subprocess.Popen(self.command, **{"stdin": subprocess.DEVNULL, "stdout": log, **pipes}, stderr=log,
-                                      env=self.environment, cwd=SITE)
+        self.child = self.launch(self.command, env=self.environment, **{"cwd": SITE, **pipes})
         return self
 
     def wait_ready(self):
@@ -66,26 +57,13 @@ class PythonProcess:
         wait_until(found, seconds, f"{text!r} in the log:\n{self.log()}")
         return self
 
-    def assert_runs(self):
-        if self.child.poll() is not None:
-            raise AssertionError(f"{self.command} ended with {self.child.returncode}:\n{self.log()}")
-
-    def log(self):
-        return pathlib.Path(self.log_file.name).read_text(encoding="utf-8", errors="replace")
-
-    def kill(self):
-        self.child.kill()
-        self.child.wait()
-
     def close(self):
-        """Ends the process, whatever its state."""
+        """Ends the process, whatever its state; a Django site may do so by itself."""
         if self.child and self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.child.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self.kill()
-        self.log_file.close()
+        super().close()
 
 
 class HttpSite:

@@ -2,27 +2,17 @@
 beside Carillon."""
 
 import pathlib
-import subprocess
 import tempfile
 import time
 
 from carillon_process import free_port
+from certificates import certificate
 from interop_case import InteropCase, event
 from peers import PythonPeer, layer_setting
 from redis_process import RedisProcess
 
 MASTER = "interop"
 FAILOVER_SECONDS = 30
-
-
-def certificate(folder):
-    """A key and a certificate for 127.0.0.1 that vouches for itself; the paths."""
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost",
-                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-                   check=True, capture_output=True, timeout=60)
-    return key, cert
 
 
 class ServiceCase(InteropCase):

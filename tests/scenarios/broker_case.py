@@ -60,8 +60,7 @@ class BrokerCase:
         self.assertEqual(ran.returncode, 0, f"{ran.stderr}\n{process.log_tail()}")
         return json.loads(ran.stdout)
 
-    @staticmethod
-    def end(child):
-        if child.poll() is None:
-            child.kill()
-        child.communicate()
+    def calling(self, process, task, *arguments, options=()):
+        """call, without an end of it: the child, which ends with the test."""
+        words = "call", task, json.dumps(list(arguments)), "--bench", *options
+        return self.parts.enter_context(process.running(*words))

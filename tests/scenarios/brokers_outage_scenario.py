@@ -4,10 +4,10 @@ what was accepted runs; `call` fails with a clear reason within its deadline."""
 import functools
 import json
 import socket
-import subprocess
 import time
 import unittest
 
+from beats import BeatProcess, lines
 from broker_case import BROKERS, BrokerCase
 from carillon_process import CarillonProcess, wait_until
 
@@ -15,6 +15,10 @@ DEADLINE = 3  # seconds that `call` waits for a broker
 OVERHEAD = 2.5  # of its start and end
 SOON = 20
 DEAF = 15  # without work, before readiness fails
+LEAVING = 4  # seconds; a beat needs less than one, and a send is waited for for ten
+SENT = "a schedule has enqueued its job"
+GIVEN_UP = ("the job of a schedule was given up: the queue did not take it before the beat had to stop; the next beat "
+            "enqueues it")
 TOO_MUCH = str(10**15)  # bytes of disk that no machine has free
 
 
@@ -87,10 +91,7 @@ class Outages(BrokerCase):
         jobs = self.accepted(worker, 20, 0.3)
         wait_until(lambda: self.ended(worker), SOON, "the first has run")
         self.broker.stop()
-        waiting = subprocess.Popen([str(worker.binary), "call", "bench.trace", "[0]", "--bench", "--data-dir",
-                                    str(worker.data_dir)], env=worker.environment, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.parts.callback(self.end, waiting)
+        waiting = self.calling(worker, "bench.trace", 0)
         self.broker.start()
         late, said = waiting.communicate(timeout=SOON)
         if waiting.returncode == 0:  # else the broker took longer than the deadline
@@ -104,7 +105,7 @@ class Outages(BrokerCase):
         jobs = []
         for _ in range(3):
             jobs += self.accepted(worker, 4, 0.2)
-            self.cut_connections()
+            self.broker.cut_connections()
         self.until_run(worker, jobs + self.accepted(worker, 2, 0), 30)
 
     def test_somebody_listens_there_and_never_answers(self):
@@ -148,6 +149,30 @@ class Outages(BrokerCase):
             each.wait_ready(SOON)
         self.assertIsNotNone(self.send(server)[0])
 
+    def leaving_beat(self, *options, away="pause", back="resume"):
+        """A beat that was told to stop while the broker was away, and ended well; the broker is back."""
+        beat = BeatProcess(*options, environment={"CARILLON_BROKER": self.broker.url()})
+        self.parts.enter_context(beat)
+        wait_until(lambda: lines(beat, SENT), SOON, f"the first job is sent\n{beat.log_tail()}")
+        getattr(self.broker, away)()
+        try:
+            until = int(time.time()) + 1.7
+            wait_until(lambda: time.time() > until, 5, "a moment has come")
+            begin = time.monotonic()
+            self.assertEqual(beat.stop(), 0, beat.log_tail())
+            self.assertLess(time.monotonic() - begin, LEAVING, beat.log_tail())
+        finally:
+            getattr(self.broker, back)()
+        return beat
+
+    def assert_sent_by_the_next(self, beat):
+        [given_up] = lines(beat, GIVEN_UP)
+        self.assertNotIn(given_up["id"], [line["id"] for line in lines(beat, SENT)])
+        beat.start()
+        wait_until(lambda: given_up["id"] in [line["id"] for line in lines(beat, SENT)], SOON,
+                   f"what was given up is sent\n{beat.log_tail()}")
+        self.assertEqual(beat.stop(), 0)
+
     def assert_refused_until(self, worker, mend, pattern):
         """The login is refused, says the log once, until `mend` was called; then jobs run."""
         wait_until(lambda: self.lines(worker, "error"), SOON, "the worker says so")
@@ -177,9 +202,6 @@ class Outages(BrokerCase):
 class Rabbitmq(Outages, unittest.TestCase):
     kind = "amqp"
 
-    def cut_connections(self):
-        self.broker.control("close_all_connections", "cut by a test")
-
     def test_the_password_is_refused_until_it_is_mended(self):
         self.broker.control("add_user", "app", "another")
         self.broker.control("set_permissions", "app", ".*", ".*", ".*")
@@ -187,6 +209,9 @@ class Rabbitmq(Outages, unittest.TestCase):
         worker = self.node("password", self.right_url)
         self.assert_refused_until(worker, lambda: self.broker.control("change_password", "app", "s3cret"),
                                   rf"127\.0\.0\.1:{self.broker.port}.*user app")
+
+    def test_a_beat_leaves_at_once_and_the_next_one_sends_what_it_gave_up(self):
+        self.assert_sent_by_the_next(self.leaving_beat())
 
     def test_its_disk_is_full(self):
         limit = "set_disk_free_limit"
@@ -200,10 +225,7 @@ class Rabbitmq(Outages, unittest.TestCase):
 
     def test_a_result_waits_while_senders_are_blocked(self):
         worker = self.worker("-c", "1", "-n", "replies@%h")
-        asking = subprocess.Popen([str(worker.binary), "call", "bench.sleep", "[4]", "--wait", "--bench", "--data-dir",
-                                   str(worker.data_dir)], env=worker.environment, stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.parts.callback(self.end, asking)
+        asking = self.calling(worker, "bench.sleep", 4, options=["--wait"])
         wait_until(lambda: "bench.sleep" in worker.run("inspect", "active").stdout, SOON, "the job runs")
         self.broker.control("set_disk_free_limit", TOO_MUCH)
         try:
@@ -229,15 +251,34 @@ class Redis(Outages, unittest.TestCase):
 
     options = ("--appendonly", "yes", "--appendfsync", "no")  # what it has confirmed outlives it
 
-    def cut_connections(self):
-        self.broker.cut_connections()
-
     def test_the_password_is_refused_until_it_is_mended(self):
         self.right_url = f"redis://app:s3cret@127.0.0.1:{self.broker.port}/0"
         self.broker.command("ACL", "SETUSER", "app", "on", ">another", "~*", "&*", "+@all")
         worker = self.node("password", self.right_url)
         self.assert_refused_until(worker, lambda: self.broker.command("ACL", "SETUSER", "app", ">s3cret"),
                                   rf"127\.0\.0\.1:{self.broker.port}.*user.*app")
+
+    def test_a_beat_leaves_at_once_and_the_next_one_sends_what_it_gave_up(self):
+        with BROKERS[self.kind][1]() as store:
+            self.assert_sent_by_the_next(self.leaving_beat("--beat-store", store.url(), away="stop", back="start"))
+
+    def test_a_beat_leaves_at_once_though_what_is_served_is_noted_there_too(self):
+        beat = self.leaving_beat()
+        self.assertIn("the store of what schedules have served does not answer", beat.log())
+
+    def test_a_result_for_a_caller_waits_while_it_is_away(self):
+        through = ["--result-backend", "rpc://"]
+        worker = self.worker("-c", "1", "-n", "replies@%h", *through)
+        asking = self.calling(worker, "bench.trace", 1.5, options=["--wait", *through])
+        wait_until(lambda: (worker.data_dir / "bench-trace.log").exists(), SOON, "the job runs")
+        self.broker.stop()
+        try:
+            wait_until(lambda: self.ended(worker), SOON, "the job has ended")
+        finally:
+            self.broker.start()
+        told, said = asking.communicate(timeout=SOON)
+        self.assertEqual((asking.returncode, told), (0, "1.5\n"), said + worker.log_tail())
+        self.assertEqual(worker.stop(), 0)
 
     def set(self, name, value):
         self.broker.command("CONFIG", "SET", name, value)

@@ -38,10 +38,7 @@ class Commands(BrokerCase):
     def test_the_job_of_a_worker_that_was_killed_runs_again(self):
         timeout = ["--visibility-timeout", "10"]
         first = self.worker("-c", "1", "-n", "first@%h", *timeout)
-        waiting = subprocess.Popen([str(first.binary), "call", "bench.sleep", "[6]", "--wait", "--bench", *timeout,
-                                    "--data-dir", str(first.data_dir)], env=first.environment, text=True,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.parts.callback(self.end, waiting)
+        waiting = self.calling(first, "bench.sleep", 6, options=["--wait", *timeout])
         wait_until(lambda: "bench.sleep" in first.run("inspect", "active").stdout, 20, "the job runs")
         first.kill()
         second = self.worker("-c", "1", "-n", "second@%h", *timeout)

@@ -6,17 +6,16 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import tempfile
 import time
+
+from child_process import ChildProcess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 READY_SECONDS = 20
-STOP_SECONDS = 40
 PAUSE_SECONDS = 0.02
 FIRST_PORT = 10_000
 
@@ -49,8 +48,8 @@ def wait_until(condition, seconds, what):
         time.sleep(PAUSE_SECONDS)
 
 
-class CarillonProcess:
-    """One process of the program. Use it in a `with` statement; leaving it ends the process and removes its data.
+class CarillonProcess(ChildProcess):
+    """One process of the program; its data lie in its folder.
 
     `options` follow the command. A process of command "serve" listens on self.port; other commands (worker, beat)
     share the data folder of a server: CarillonProcess("-c", "2", command="worker", beside=server). With `health` they
@@ -58,30 +57,13 @@ class CarillonProcess:
 
     def __init__(self, *options, command="serve", demo=True, beside=None, scheme="http", environment=None, binary=None,
                  health=False):
+        super().__init__(command, beside.folder if beside else None)
         self.binary = pathlib.Path(binary or default_binary())
         self.options, self.command, self.demo, self.scheme = list(options), command, demo, scheme
         self.environment = {**os.environ, **(environment or {})}
         self.health = health
         self.port = beside.port if beside and not health else free_port()
-        self.folder = beside.folder if beside else pathlib.Path(tempfile.mkdtemp(prefix="carillon-scenario-"))
-        self.owns_folder = beside is None
         self.data_dir = self.folder / "data"
-        self.log_path = self.folder / f"{command}-{id(self):x}.log"
-        self.child = None
-
-    def __enter__(self):
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_):
-        self.close()
-
-    @property
-    def pid(self):
-        return self.child.pid
 
     def arguments(self):
         """The whole command line."""
@@ -95,9 +77,7 @@ class CarillonProcess:
 
     def start(self, wait=True):
         """Starts the process on the same port and data as before; one with a port is ready when this returns."""
-        with open(self.log_path, "ab") as log:
-            self.child = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                          env=self.environment, cwd=self.folder)
+        self.child = self.launch(self.arguments(), env=self.environment)
         if wait and (self.command == "serve" or self.health):
             self.wait_ready()
         return self
@@ -107,8 +87,7 @@ class CarillonProcess:
         wait_until(self.is_ready, seconds, f"GET /readyz answers 200\n{self.log_tail()}")
 
     def is_ready(self):
-        if self.child.poll() is not None:
-            raise AssertionError(f"{self.command} ended with {self.child.returncode}:\n{self.log_tail()}")
+        self.assert_runs()
         try:
             return self.request("GET", "/readyz", seconds=2)[0] == 200
         except (OSError, http.client.HTTPException):
@@ -150,41 +129,23 @@ class CarillonProcess:
         return subprocess.run(command, input=text or "", capture_output=True, text=True, timeout=seconds,
                               env=self.environment, cwd=self.folder, check=False)
 
-    def stop(self, seconds=STOP_SECONDS):
-        """SIGTERM; returns the exit code. A process that does not end in time fails the scenario."""
-        self.child.send_signal(signal.SIGTERM)
+    @contextlib.contextmanager
+    def running(self, *arguments):
+        """Another command of the program on the same data folder, its output piped; it is killed if it has no end."""
+        child = subprocess.Popen([str(self.binary), *arguments, "--data-dir", str(self.data_dir)], text=True,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 env=self.environment, cwd=self.folder)
         try:
-            return self.child.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.command} runs {seconds} s after SIGTERM:\n{self.log_tail()}") from None
+            yield child
+        finally:
+            if child.poll() is None:
+                child.kill()
+            child.communicate()
 
     def quit(self, seconds=10):
         """SIGQUIT, the cold stop; returns the exit code."""
         self.child.send_signal(signal.SIGQUIT)
         return self.child.wait(timeout=seconds)
-
-    def kill(self):
-        """kill -9, and nothing is left of the process when this returns."""
-        self.child.kill()
-        self.child.wait()
-
-    def restart(self, how="stop"):
-        """Stops (or kills) the process and starts it on the same port and data."""
-        getattr(self, how)()
-        return self.start()
-
-    def close(self):
-        """Ends the process, whatever its state, and removes the data folder when it is ours."""
-        if self.child and self.child.poll() is None:
-            self.kill()
-        if self.owns_folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def log(self):
-        return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
-
-    def log_tail(self, lines=40):
-        return "\n".join(self.log().splitlines()[-lines:])
 
     def memory_peak_bytes(self):
         """The most memory the process ever held (VmHWM)."""
@@ -199,11 +160,6 @@ class CarillonProcess:
             if line.startswith(f"{name}:"):
                 return int(line.split()[1])
         raise AssertionError(f"no {name} of process {self.pid}: it has ended")
-
-    def cpu_seconds(self):
-        """User and system time that the process has used."""
-        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def open_files(self):
         """How many descriptors the process holds."""

@@ -11,7 +11,7 @@ import zlib
 from carillon_process import wait_until
 from judge_case import ECHO, JudgeCase, known_options
 from raw_http import RawHttp, exchange, request
-from raw_websocket import BINARY, CONTINUATION, PING, TEXT, HandshakeRefused, RawWebSocket, frame
+from raw_websocket import BINARY, CONTINUATION, PING, TEXT, HandshakeRefused, frame
 
 MIB = 1024 * 1024
 ECHO_BYTES_MAX = 16 * MIB

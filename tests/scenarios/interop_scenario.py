@@ -13,6 +13,7 @@ import tempfile
 import unittest
 
 from carillon_process import ROOT, CarillonProcess, wait_until
+from certificates import certificate
 from judge_case import ECHO, JudgeCase
 from raw_websocket import RawWebSocket
 
@@ -44,16 +45,6 @@ ws.on("close", (code) => finish({code, echoed: at, deflate: ws.extensions}));
 ws.on("error", (error) => finish({error: String(error)}));
 setTimeout(() => finish({timeout: at}), 15000);
 """
-
-
-def certificate(folder):
-    """A key and a certificate for localhost that nobody signed; returns both paths."""
-    key, cert = pathlib.Path(folder) / "key.pem", pathlib.Path(folder) / "cert.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost",
-                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-                   check=True, capture_output=True, timeout=60)
-    return key, cert
 
 
 async def echo_with(connect, *arguments, **named):

@@ -1,14 +1,9 @@
 """Starts a real Redis for a test: free port or unix socket, own folder, nothing kept, ended by its process id."""
 
-import os
-import pathlib
-import shutil
-import signal
 import socket
-import subprocess
-import tempfile
 
 from carillon_process import free_port, wait_until
+from child_process import ChildProcess
 
 SERVER = "/usr/bin/redis-server"
 START_SECONDS = 10
@@ -19,37 +14,22 @@ class RedisError(Exception):
     """An error reply."""
 
 
-class RedisProcess:
-    """One redis-server without persistence. Use it in a `with` statement; leaving it ends the process and its folder.
+class RedisProcess(ChildProcess):
+    """One redis-server without persistence: restarted, it is empty.
 
     `options` are redis-server's own: RedisProcess("--requirepass", "secret", password="secret"). With `unix_socket` it
     listens on no port. With `sentinel` the text of a configuration file it runs as a Sentinel. `host` may be another
     address of 127.0.0.0/8. `port` stays the same through stop, kill and start."""
 
+    stop_seconds = 10
+
     def __init__(self, *options, unix_socket=False, host="127.0.0.1", port=None, username=None, password=None,
                  sentinel=None):
+        super().__init__("redis-server")
         self.options, self.host, self.username, self.password = list(options), host, username, password
         self.sentinel = sentinel
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="carillon-redis-"))
         self.port = 0 if unix_socket else port or free_port()
         self.socket_path = self.folder / "redis.sock" if unix_socket else None
-        self.log_path = self.folder / "redis.log"
-        self.child = None
-        self.paused = False
-
-    def __enter__(self):
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_):
-        self.close()
-
-    @property
-    def pid(self):
-        return self.child.pid
 
     def arguments(self):
         """The whole command line."""
@@ -64,55 +44,17 @@ class RedisProcess:
 
     def start(self):
         """Starts the server where it was before; it answers when this returns."""
-        with open(self.log_path, "ab") as log:
-            self.child = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                          cwd=self.folder)
+        self.child = self.launch(self.arguments())
         wait_until(self.answers, START_SECONDS, f"redis-server answers\n{self.log_tail()}")
         return self
 
     def answers(self):
         """Whether a PING is answered; fails at once when the process has ended."""
-        if self.child.poll() is not None:
-            raise AssertionError(f"redis-server ended with {self.child.returncode}:\n{self.log_tail()}")
+        self.assert_runs()
         try:
             return self.command("PING") == b"PONG"
         except (OSError, RedisError):
             return False
-
-    def stop(self):
-        """SIGTERM, and waits for the end."""
-        self.resume()
-        if self.child.poll() is None:
-            self.child.send_signal(signal.SIGTERM)
-        self.child.wait(timeout=START_SECONDS)
-
-    def kill(self):
-        """kill -9: nothing is left of the process, and of its data, when this returns."""
-        self.child.kill()
-        self.child.wait()
-        self.paused = False
-
-    def restart(self, how="stop"):
-        """Stops (or kills) the server and starts it at the same place, empty."""
-        getattr(self, how)()
-        return self.start()
-
-    def pause(self):
-        """SIGSTOP: connections stay open and nobody answers."""
-        self.child.send_signal(signal.SIGSTOP)
-        self.paused = True
-
-    def resume(self):
-        """Ends a pause."""
-        if self.paused:
-            self.child.send_signal(signal.SIGCONT)
-            self.paused = False
-
-    def close(self):
-        """Ends the process, whatever its state, and removes its folder."""
-        if self.child and self.child.poll() is None:
-            self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def url(self, scheme="redis", database=0, tail=""):
         """Its address as a setting: redis://127.0.0.1:PORT/0, or with scheme "unix" unix:///PATH?db=0. With its password."""
@@ -141,17 +83,6 @@ class RedisProcess:
     def cut_connections(self):
         """CLIENT KILL of everybody else; returns how many there were."""
         return self.command("CLIENT", "KILL", "SKIPME", "yes")
-
-    def log(self):
-        return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
-
-    def log_tail(self, lines=20):
-        return "\n".join(self.log().splitlines()[-lines:])
-
-    def processor_seconds(self):
-        """User and system time that the server has used."""
-        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class RedisConnection:

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "jobs/awaited.hpp"
+
 namespace carillon::jobs {
 
 namespace {
@@ -49,8 +51,8 @@ bool may_pass(errc code) noexcept {
 } // namespace
 
 enqueue_function enqueue_into(job_queue& queue) {
-    return [&queue](const schedule_entry& entry, enqueue_options options) {
-        return queue.enqueue(entry.task, entry.arguments, std::move(options));
+    return [&queue](const schedule_entry& entry, enqueue_options options, job_queue::receipt done) {
+        queue.enqueue(entry.task, entry.arguments, std::move(options), std::move(done));
     };
 }
 
@@ -95,17 +97,39 @@ void beat::start() {
                                {"when", s.entry.when.text()},
                                {"next", next ? s.entry.when.shown(*next) : "never"}});
     }
+    running_ = true;
     thread_ = std::thread([this] { run(); });
 }
 
 void beat::stop() {
     {
-        std::lock_guard lock(guard_);
+        std::unique_lock lock(guard_);
         stopping_ = true;
         wake_.notify_all();
+        const auto ended = [this] { return !running_; };
+        if (!ended_.wait_for(lock, options_.stop_patience, ended)) {
+            give_up_sending();
+            if (!ended_.wait_for(lock, options_.stop_patience, ended)) {
+                log_.warning("the store of what schedules have served does not answer and is "
+                             "given up; what is not noted there is served again");
+                slots_->give_up();
+            }
+        }
     }
     if (thread_.joinable())
         thread_.join();
+}
+
+// With guard_ held.
+void beat::give_up_sending() {
+    given_up_ = true;
+    if (sending_)
+        sending_(failure{errc::cancelled, "the beat stops, and the queue has not taken it"});
+}
+
+bool beat::stopping() {
+    std::lock_guard lock(guard_);
+    return stopping_;
 }
 
 void beat::run() {
@@ -116,6 +140,8 @@ void beat::run() {
         lock.lock();
         wake_.wait_until(lock, next, [this] { return stopping_; });
     }
+    running_ = false;
+    ended_.notify_all();
 }
 
 utc_time beat::step(utc_time at) {
@@ -173,6 +199,8 @@ std::optional<utc_time> beat::due(const state& s, utc_time at) const {
 
 // False where nothing was left to do: it is served, or another beat has it.
 result<bool> beat::serve(state& s, utc_time slot, utc_time at) {
+    if (stopping())
+        return failure{errc::cancelled, "the beat stops"};
     const auto claimed =
         slots_->claim(s.entry.name, slot, options_.lease, slot - options_.late_max);
     if (!claimed)
@@ -203,7 +231,7 @@ result<void> beat::add(state& s, utc_time slot, utc_time at) {
     options.id = fmt::format("{}@{}", entry.name, to_iso8601(slot));
     if (entry.expires_after.count() > 0)
         options.expires = at + entry.expires_after;
-    const auto added = enqueue_(entry, std::move(options));
+    const auto added = send(entry, options);
     if (added) {
         sent_.add();
         const auto next = entry.when.next(std::max(slot, at));
@@ -216,12 +244,32 @@ result<void> beat::add(state& s, utc_time slot, utc_time at) {
     }
     if (added.error().code == errc::conflict) // it was added before, by a beat that died then
         return {};
+    if (added.error().code == errc::cancelled)
+        log_.warning("the job of a schedule was given up: the queue did not take it before the "
+                     "beat had to stop; the next beat enqueues it",
+                     {{"entry", entry.name}, {"task", entry.task}, {"id", options.id}});
     if (may_pass(added.error().code))
         return added.error();
     skipped_.add();
     log_.error("the job of a schedule was refused; it is left out this time",
                {{"entry", entry.name}, {"task", entry.task}, {"why", added.error().message}});
     return {};
+}
+
+// Waits for the queue, until stop() has lost its patience.
+result<std::string> beat::send(const schedule_entry& entry, const enqueue_options& options) {
+    awaited<std::string> id;
+    {
+        std::lock_guard lock(guard_);
+        if (given_up_)
+            return failure{errc::cancelled, "the beat stops"};
+        sending_ = id.teller();
+    }
+    enqueue_(entry, options, id.teller());
+    auto added = id.wait();
+    std::lock_guard lock(guard_);
+    sending_ = nullptr;
+    return added;
 }
 
 // Serves what beats have claimed that are gone. False when the store is away: looking at the entries, as far as they
@@ -263,7 +311,7 @@ void beat::tell(state& s, const result<void>& outcome, utc_time at) {
         s.not_before = at + options_.retry;
         pulse_.note_trouble(outcome.error().message);
     }
-    if (!outcome && !s.failing)
+    if (!outcome && !s.failing && outcome.error().code != errc::cancelled)
         log_.warning("a schedule cannot be served now, and is tried again",
                      {{"entry", s.entry.name}, {"why", outcome.error().message}});
     if (outcome && s.failing)

@@ -11,6 +11,7 @@
 
 #include <carillon/base/log.hpp>
 #include <carillon/base/metrics.hpp>
+#include <carillon/jobs/queue.hpp>
 #include <carillon/jobs/schedule.hpp>
 
 #include "jobs/beat/slot_store.hpp"
@@ -26,11 +27,13 @@ struct beat_options {
     // So that a clock that was set is noticed, a store that is away, and what other beats have abandoned.
     std::chrono::milliseconds sleep_max{5'000};
     std::chrono::milliseconds deaf_after{15'000}; // ping() fails after so long
+    // When it stops: how long the queue may take what is being enqueued, and the store the note of it.
+    std::chrono::milliseconds stop_patience{250};
 };
 
-// Adds a job and waits until it is safe. Its outcome as of job_queue::enqueue().
-using enqueue_function =
-    std::function<result<std::string>(const schedule_entry& entry, enqueue_options options)>;
+// Adds a job, and tells when it is safe, perhaps after the beat is gone. As job_queue::enqueue().
+using enqueue_function = std::function<void(const schedule_entry& entry, enqueue_options options,
+                                            job_queue::receipt done)>;
 
 // errc::invalid for an entry without task, with a name that is empty, too long or not printable, or with options that
 // belong to one job alone.
@@ -54,7 +57,8 @@ public:
 
     // The log tells what each entry sends next.
     void start();
-    // Finishes what is being enqueued.
+    // Finishes what is being enqueued. What the queue does not take within stop_patience is given up: its moment is not
+    // noted, so that the next beat serves it. It may still arrive, and is there twice then, with one id.
     void stop();
 
     // For readiness checks, any thread: fails when schedules could not be served for deaf_after, since the store or the
@@ -77,11 +81,14 @@ private:
     beat(std::vector<schedule_entry> entries, std::unique_ptr<slot_store> slots,
          enqueue_function enqueue, beat_options options, logger& log, metrics& counted);
     void run();
+    bool stopping();
+    void give_up_sending();
     std::optional<utc_time> look_at(state& s, utc_time at);
     result<void> catch_up(state& s, utc_time at);
     std::optional<utc_time> due(const state& s, utc_time at) const;
     result<bool> serve(state& s, utc_time slot, utc_time at);
     result<void> add(state& s, utc_time slot, utc_time at);
+    result<std::string> send(const schedule_entry& entry, const enqueue_options& options);
     result<void> note_served(state& s);
     bool take_over(utc_time at);
     void tell(state& s, const result<void>& outcome, utc_time at);
@@ -101,7 +108,9 @@ private:
 
     std::mutex guard_;
     std::condition_variable wake_;
-    bool stopping_ = false;
+    std::condition_variable ended_;
+    bool stopping_ = false, running_ = false, given_up_ = false;
+    std::function<void(const result<std::string>&)> sending_; // ends the wait for the queue
     std::thread thread_;
 };
 

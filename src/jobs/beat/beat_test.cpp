@@ -34,12 +34,12 @@ struct queue {
     std::optional<failure> fails;
     std::optional<utc_time> expires;
     enqueue_function function() {
-        return [this](const schedule_entry&, enqueue_options options) -> result<std::string> {
+        return [this](const schedule_entry&, enqueue_options options, job_queue::receipt done) {
             if (fails)
-                return *fails;
+                return done(*fails);
             expires = options.expires;
             ids.add(options.id);
-            return options.id;
+            done(options.id);
         };
     }
 };
@@ -336,6 +336,72 @@ TEST_CASE("beats on threads of their own serve each moment once, and none is mis
     CHECK(std::adjacent_find(ids.begin(), ids.end()) == ids.end());
 }
 
+// Of beats that stop: well below what a broker is waited for, and no measure of the machine.
+constexpr auto at_once = 5s;
+
+TEST_CASE("a beat that stops gives up what the queue does not take, and the next one serves it") {
+    folder files;
+    testing::remembering_log log;
+    metrics counted;
+    journal<std::string> asked;
+    job_queue::receipt late;
+    const auto mute = [&](const schedule_entry&, enqueue_options options, job_queue::receipt done) {
+        late = std::move(done);
+        asked.add(options.id);
+    };
+    const auto second = [] { return entry("tick", job_schedule::every(1s).value()); };
+    auto leaving = beat::make({second()}, file_in(files), mute, {}, log, counted).value();
+    leaving->start();
+    REQUIRE(asked.wait_count(1));
+    const auto begun = now();
+    leaving->stop();
+    CHECK(now() - begun < at_once);
+    const auto id = asked.all().front();
+    CHECK(log.count("the job of a schedule was given up") == 1);
+    CHECK(log.count("id=" + id) == 1);
+    late(id); // nobody waits for it any more
+    CHECK(log.count("has enqueued its job") == 0);
+    leaving.reset();
+    rig next({second()}, file_in(files));
+    next.one->step(utc_now());
+    CHECK(next.ids().front() == id);
+}
+
+TEST_CASE("a beat that stops gives up a store that does not answer") {
+    struct mute_store final : slot_store {
+        mutable testing::gate asked, given_up;
+        failure wait() const {
+            asked.open();
+            CHECK(given_up.pass());
+            return {errc::cancelled, "given up"};
+        }
+        result<utc_time> position(const std::string&, utc_time) override { return wait(); }
+        result<slot_claim> claim(const std::string&, utc_time, std::chrono::milliseconds,
+                                 utc_time) override {
+            return wait();
+        }
+        result<void> confirm(const std::string&, utc_time) override { return wait(); }
+        result<void> release(const std::string&, utc_time) override { return wait(); }
+        result<std::vector<abandoned_slot>> abandoned() override { return wait(); }
+        void give_up() override { given_up.open(); }
+    };
+    auto store = std::make_unique<mute_store>();
+    auto& mute = *store;
+    testing::remembering_log log;
+    metrics counted;
+    queue jobs;
+    auto leaving = beat::make({entry("tick", job_schedule::every(1s).value())}, std::move(store),
+                              jobs.function(), {}, log, counted)
+                       .value();
+    leaving->start();
+    REQUIRE(mute.asked.pass());
+    const auto begun = now();
+    leaving->stop();
+    CHECK(now() - begun < at_once);
+    CHECK(log.count("does not answer and is given up") == 1);
+    CHECK(log.count("is tried again") == 0);
+}
+
 TEST_CASE("what cannot be enqueued or noted now is tried again; what is refused for good is not") {
     folder files;
     bool away = true;
@@ -366,9 +432,7 @@ TEST_CASE("what cannot be enqueued or noted now is tried again; what is refused 
     beats.jobs.fails = std::nullopt;
     beats.one->step(t + 1s);
     CHECK(beats.ids().size() == 1);
-    for (const auto& sample : beats.counted.read())
-        if (sample.name == "carillon_beat_refused_total")
-            CHECK(sample.value == 1);
+    CHECK(testing::sum_of(beats.counted, "carillon_beat_refused_total") == 1);
 }
 
 TEST_CASE("a beat is ready as long as it can serve what is due, or could a short while ago") {
@@ -436,10 +500,12 @@ TEST_CASE(
     const auto make = [&] {
         return beat::make(
                    {one}, std::make_unique<broken_store>(away, file_in(files)),
-                   [&, into = enqueue_into(jobs)](const auto& e, enqueue_options options) {
-                       auto added = into(e, std::move(options));
-                       away = true; // from here on nothing can be noted
-                       return added;
+                   [&, into = enqueue_into(jobs)](const auto& e, enqueue_options options,
+                                                  job_queue::receipt done) {
+                       into(e, std::move(options), [&, done](const result<std::string>& added) {
+                           away = true; // from here on nothing can be noted
+                           done(added);
+                       });
                    },
                    {.lease = 1ms, .retry = 0ms}, silent_log(), counted)
             .value();
@@ -475,8 +541,16 @@ TEST_CASE("so are moments in Redis") {
     const auto other = open_redis_slots(server.url() + "/3").value();
     const auto start = at("2026-01-01T00:00:00Z");
     CHECK(other->position("e", start).value() == start); // the prefix parts applications
+    server.pause();
+    const auto begun = now();
+    std::thread impatient([&] { other->give_up(); });
+    CHECK(other->position("e", start).error().code == errc::cancelled);
+    impatient.join();
+    CHECK(other->position("e", start).error().code == errc::cancelled);
+    CHECK(now() - begun < at_once);
     server.kill();
-    CHECK(other->position("e", start).error().code == errc::unavailable);
+    const auto third = open_redis_slots(server.url() + "/3").value();
+    CHECK(third->position("e", start).error().code == errc::unavailable);
     CHECK_FALSE(open_redis_slots("http://nowhere"));
 }
 

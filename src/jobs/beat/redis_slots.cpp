@@ -113,6 +113,8 @@ public:
         return found;
     }
 
+    void give_up() override { interruption_.interrupt(); }
+
 private:
     static std::string micros(utc_time when) { return std::to_string(to_micros(when)); }
 
@@ -122,7 +124,7 @@ private:
                                    prefix_ + "carillon:beat-claims"};
         for (const auto& one : arguments)
             asked.add(one);
-        auto told = net::redis::ask(where_, asked, patience);
+        auto told = net::redis::ask(where_, asked, patience, &interruption_);
         if (told && told->is_error())
             return failure{errc::unavailable, "Redis refuses the schedule: " + told->text};
         return told;
@@ -131,6 +133,7 @@ private:
     const net::redis::address where_;
     const std::string prefix_;
     const std::string self_ = make_uuid();
+    net::redis::interruption interruption_;
 };
 
 } // namespace

@@ -44,6 +44,8 @@ public:
     virtual result<void> release(const std::string& entry, utc_time slot) = 0;
     // Of all entries.
     virtual result<std::vector<abandoned_slot>> abandoned() = 0;
+    // Any thread: where the store does not answer, the call under way and later ones fail soon, with errc::cancelled.
+    virtual void give_up() {}
 };
 
 // A file that the beats of one machine share. Claimed and confirmed are on disk.

@@ -11,6 +11,7 @@ constexpr std::uint16_t declaring_channel = 3;
 // A connection that was up for as long has recovered: the next loss begins with the shortest back-off.
 constexpr std::chrono::seconds steady_after{5};
 constexpr std::chrono::milliseconds goodbye_patience{1'000};
+constexpr std::chrono::milliseconds sender_goodbye_patience{250}; // of one that never consumed
 
 queue_shape shape_of(const broker_options& options) {
     return {options.queue_priority_max, options.quorum_queues};
@@ -190,8 +191,9 @@ void link::close() {
         if (--*both == 0)
             loop_.stop();
     };
-    pair_->receiving.close(goodbye_patience, done);
-    pair_->publishing.close(goodbye_patience, done);
+    const auto patience = receiver_.has_consumed() ? goodbye_patience : sender_goodbye_patience;
+    pair_->receiving.close(patience, done);
+    pair_->publishing.close(patience, done);
 }
 
 // --- questions

@@ -67,6 +67,7 @@ void receiver::consume(std::vector<std::string> queues, std::uint32_t prefetch) 
     std::sort(queues_.begin(), queues_.end());
     queues_.erase(std::unique(queues_.begin(), queues_.end()), queues_.end());
     prefetch_ = std::min(prefetch, prefetch_max);
+    has_consumed_ |= prefetch_ > 0 && !queues_.empty();
     if (!through_)
         return;
     owner_.on_not_consuming("the queues to consume were changed just now");

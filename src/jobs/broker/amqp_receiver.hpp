@@ -39,6 +39,7 @@ public:
 
     void deliver_to(broker_events& events) noexcept { events_ = &events; }
     void consume(std::vector<std::string> queues, std::uint32_t prefetch);
+    bool has_consumed() const noexcept { return has_consumed_; } // tasks, ever
     void listen_to_control(std::string node);
     void take_replies(std::string queue, std::function<void()> declared);
 
@@ -111,6 +112,7 @@ private:
 
     std::vector<std::string> queues_;
     std::uint32_t prefetch_ = 0;
+    bool has_consumed_ = false;
     std::string node_, reply_queue_;
 
     std::vector<consumer> consumers_; // a consumer's tag is its index

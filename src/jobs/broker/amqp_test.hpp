@@ -17,6 +17,7 @@
 namespace carillon::jobs::amqp::test {
 
 using testing::journal;
+using testing::remembering_log;
 using testing::soon;
 using wire::celery::message_parts;
 
@@ -42,26 +43,6 @@ inline std::string id_of(const message_parts& parts) {
     const auto* id = parts.headers.find("id");
     return id ? std::string(id->to_text()) : "";
 }
-
-// A log that is looked at afterwards.
-class remembering_log final : public logger {
-public:
-    bool enabled(log_level) const noexcept override { return true; }
-    void write(log_level, std::string_view message,
-               std::initializer_list<log_field> fields) override {
-        std::string line(message);
-        for (const auto& field : fields)
-            line += " " + std::string(field.name) + "=" + std::string(field.content.to_text());
-        lines.add(std::move(line));
-    }
-    std::size_t count(std::string_view part) const {
-        std::size_t n = 0;
-        for (const auto& line : lines.all())
-            n += line.find(part) != std::string::npos;
-        return n;
-    }
-    journal<std::string> lines;
-};
 
 // A broker with one who listens.
 class peer final : private broker_events {
@@ -145,13 +126,7 @@ public:
                 std::this_thread::yield();
         return true;
     }
-    double metric(std::string_view name) const {
-        double sum = 0;
-        for (const auto& sample : counted.read())
-            if (sample.name == name)
-                sum += sample.value;
-        return sum;
-    }
+    double metric(std::string_view name) const { return testing::sum_of(counted, name); }
 
     remembering_log log;
     metrics counted;

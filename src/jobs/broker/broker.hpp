@@ -91,7 +91,8 @@ public:
     // The same, but it appears in the queue not before that time; held by the broker's store, not by a worker.
     virtual void publish_at(utc_time when, std::string queue, wire::celery::message_parts parts,
                             told done) = 0;
-    // Transient, unconfirmed, to an exchange with a routing key: replies, events, control requests. Lost while away.
+    // Transient, unconfirmed, to an exchange with a routing key: replies, events, control requests. Lost while away,
+    // but for those to the default exchange (results for whoever waits): so many of them wait as docs/limits.md says.
     virtual void emit(std::string exchange, std::string routing_key,
                       wire::celery::message_parts parts) = 0;
 

@@ -26,6 +26,8 @@ using wire::redis::reply;
 namespace {
 
 constexpr std::chrono::milliseconds farewell_max{3'000};
+constexpr std::chrono::milliseconds replies_farewell_max{1'000};
+constexpr std::chrono::milliseconds sender_farewell_max{250}; // of one that never took a message
 // Replies to somebody who has gone are forgotten after that many seconds.
 constexpr std::string_view reply_seconds = "3600";
 // Above, what may be lost is.
@@ -76,6 +78,10 @@ public:
           connections_(counted), received_(counters_of(counted)),
           published_(counted.add(metric_kind::counter, "carillon_redis_broker_published_total",
                                  "Messages that the broker has confirmed.")),
+          dropped_(counted.add(metric_kind::counter, "carillon_redis_broker_dropped_total",
+                               "Events and control requests lost while Redis was away, and "
+                               "results for whoever waits for them above the number that is "
+                               "kept.")),
           restored_(counted.add(metric_kind::counter, "carillon_redis_broker_restored_total",
                                 "Messages put back for others, or for later.")),
           client_(std::in_place, thread_.events(), where, connection_of(options, "jobs"),
@@ -171,7 +177,7 @@ private:
     logger& log_;
     net::redis::client_counters connections_;
     incoming::counters received_;
-    counter &published_, &restored_;
+    counter &published_, &dropped_, &restored_;
 
     broker_events* events_ = nullptr;
     bool was_up_ = false;
@@ -180,7 +186,7 @@ private:
     std::optional<net::redis::client> client_; // gone before those whom it tells
     std::optional<listener> listener_;
     context context_{thread_.events(), *client_, lua_, keys_, options_, log_, self_};
-    outgoing out_{context_};
+    outgoing out_{context_, dropped_};
     std::optional<working_parts> parts_;
     std::string control_channel_;
     std::optional<net::loop::timer_id> judge_;
@@ -223,11 +229,17 @@ redis_broker::~redis_broker() {
     thread_.stop();
 }
 
-// Gives everything back, if the server answers in time.
+// Sends the last results and gives everything back, if the server answers in time.
 void redis_broker::farewell() {
+    auto replied = std::make_shared<std::promise<void>>();
+    auto sent = replied->get_future();
+    thread_.run([this, replied] { out_.when_replied([replied] { replied->set_value(); }); });
+    sent.wait_for(replies_farewell_max);
     auto gone = std::make_shared<std::promise<void>>();
     auto done = gone->get_future();
-    thread_.run([this, gone] {
+    bool has_taken = false;
+    thread_.run([this, gone, &has_taken] {
+        has_taken = parts_->in.has_taken();
         if (!client_->up())
             return gone->set_value();
         // One that could not give everything back stays among the holders: the others will notice.
@@ -238,7 +250,8 @@ void redis_broker::farewell() {
                 gone->set_value();
         });
     });
-    if (done.wait_for(farewell_max) != std::future_status::ready)
+    const auto patience = has_taken ? farewell_max : sender_farewell_max;
+    if (done.wait_for(patience) != std::future_status::ready && has_taken)
         log_.warning("the broker did not take back what this process had not finished in time",
                      {{"broker", name_}});
 }
@@ -355,15 +368,15 @@ void redis_broker::emit(std::string exchange, std::string routing_key,
     });
 }
 
-// Control and events are broadcast; replies go to the lists that are bound.
+// Control and events are broadcast; replies of remote control go to the lists that are bound; results to one list.
 void redis_broker::emit_now(const std::string& exchange, const std::string& routing_key,
                             std::string element) {
-    if (!client_->up() || client_->pending_bytes() > emitted_bytes_max)
-        return;
-    const auto ignored = [](const result<reply>&) {};
     if (exchange.empty())
-        client_->send(command{"LPUSH", keys_.celery.queue(routing_key), element}, ignored);
-    else if (exchange.starts_with("reply."))
+        return out_.put_reply(keys_.celery.queue(routing_key), std::move(element));
+    if (!client_->up() || client_->pending_bytes() > emitted_bytes_max)
+        return dropped_.add();
+    const auto ignored = [](const result<reply>&) {};
+    if (exchange.starts_with("reply."))
         lua_.reply.run(*client_, {keys_.celery.binding(exchange)},
                        {std::string(separator), routing_key, keys_.prefix, std::move(element),
                         std::string(reply_seconds)},

@@ -12,10 +12,11 @@
 //   publish_at() and delay() keep a message in a sorted set; any Carillon process with this broker moves it to its
 // queue;
 //   the prefetch is one for all queues together;
+//   emit() to the default exchange, where results of rpc:// go, waits while Redis is away: up to 10,000 and 16 MiB;
 //   emit() to `reply.…` exchanges reaches the queues that are bound, to the default exchange the queue of that name, to
 //     any other exchange all who subscribe to its channel;
 //   depths() tells neither delayed messages nor consumers.
-// The destructor gives back what was not acknowledged, for at most three seconds.
+// The destructor sends the last results, for at most one second, and gives back what was not acknowledged, for three.
 #pragma once
 
 #include <memory>

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "base/test_polling.hpp"
+#include "base/test_support.hpp"
 #include "jobs/broker/test_redis_broker.hpp"
 #include "wire/celery/envelope.hpp"
 
@@ -293,6 +294,68 @@ TEST_CASE("publishes wait while the server is away, for their time and up to the
     const auto cancelled = last.get_future().get();
     REQUIRE_FALSE(cancelled);
     CHECK(cancelled.error().code == errc::cancelled);
+}
+
+TEST_CASE("results for whoever waits outlast the server's absence, and the broker's patience") {
+    if (no_redis())
+        return;
+    server redis({"--appendonly", "yes"});
+    auto options = options_for(redis.url());
+    options.publish_timeout = 300ms;
+    receiver asker(options), worker(options);
+    asker.start();
+    worker.start();
+    REQUIRE(worker.wait_up());
+    const auto to = asker->reply_queue();
+    const auto heard = [&](std::size_t count) {
+        return asker.wait([=](const auto& s) { return s.replies.size() >= count; });
+    };
+    worker->emit("", to, parts_of("t", {}, 0, "live"));
+    REQUIRE(heard(1));
+    // some wait before the loss, with a job that is given up meanwhile, and some come after it
+    redis.pause();
+    worker->emit("", to, parts_of("t", {}, 0, "under way"));
+    std::promise<result<void>> given_up;
+    worker->publish("celery", parts_of("t"), [&](const auto& told) { given_up.set_value(told); });
+    redis.stop();
+    REQUIRE(worker.wait([](const auto& s) { return s.downs == 1; }));
+    worker->emit("", to, parts_of("t", {}, 0, "away"));
+    given_up.get_future().wait();
+    CHECK_FALSE(worker.publish("celery", parts_of("t")));
+    worker->emit("celeryev", "worker.heartbeat", parts_of("t"));
+    redis.restart();
+    const auto heard_of = [&](const std::string& id) {
+        return asker.wait([&](const auto& s) {
+            return std::ranges::any_of(s.replies,
+                                       [&](const auto& each) { return id_of(each) == id; });
+        });
+    };
+    CHECK(heard_of("under way"));
+    CHECK(heard_of("away"));
+    CHECK(testing::sum_of(worker.counted, "carillon_redis_broker_dropped_total") == 1);
+    worker->emit("", to, parts_of("t", {}, 0, "last"));
+    worker.close();
+    CHECK(heard_of("last"));
+}
+
+TEST_CASE("results above the number that is kept are dropped, counted, and told at the end") {
+    receiver worker(options_for("redis://127.0.0.1:1"));
+    worker.start();
+    const auto dropped = [&] {
+        return testing::sum_of(worker.counted, "carillon_redis_broker_dropped_total");
+    };
+    constexpr std::size_t kept = 10'000;
+    auto large = parts_of("t");
+    large.body.resize(std::size_t{17} << 20, ' ');
+    worker->emit("", "somebody", std::move(large));
+    const auto small = parts_of("t");
+    for (std::size_t i = 0; i < kept + 2; ++i)
+        worker->emit("", "somebody", small);
+    CHECK(testing::poll_until([&] { return dropped() >= 3; }, 20s));
+    worker->publish("celery", parts_of("t"), {}); // has a place of its own
+    worker.close();
+    CHECK(dropped() == 3 + kept);
+    CHECK(worker.log.count("were not sent before the end") == 1);
 }
 
 TEST_CASE("a broker that ends before it was started, or connected, tells what it was asked for") {

@@ -31,6 +31,8 @@ public:
 
     // All on the broker's thread.
     void consume(std::vector<std::string> queues, std::uint32_t prefetch);
+    // whether it ever asked for messages
+    bool has_taken() const noexcept { return next_number_ > 1; }
     void ack(std::uint64_t tag);
     void reject(std::uint64_t tag, bool requeue);
     void delay(std::uint64_t tag, utc_time until);

@@ -46,21 +46,46 @@ void outgoing::put(message one) {
     watch_time();
 }
 
+void outgoing::put_reply(std::string list, std::string element) {
+    const auto bytes = element.size();
+    if (closed_ || reply_count_ >= replies_max || reply_bytes_ + bytes > reply_bytes_max)
+        return dropped_.add();
+    ++reply_count_;
+    reply_bytes_ += bytes;
+    message one;
+    one.list = std::move(list);
+    one.element = std::move(element);
+    one.reply = true;
+    replies_.push_back(std::move(one));
+    if (replies_.size() == 1)
+        in_.loop.defer([this] { send(); });
+}
+
 void outgoing::on_up() {
     up_ = true;
     send();
+}
+
+void outgoing::on_down() {
+    up_ = false;
+    tell_replied();
+}
+
+void outgoing::when_replied(std::function<void()> then) {
+    replied_ = std::move(then);
+    tell_replied();
+}
+
+void outgoing::tell_replied() {
+    if (replied_ && (reply_count_ == 0 || !up_))
+        std::exchange(replied_, nullptr)();
 }
 
 void outgoing::send() {
     if (!up_ || under_way_ || again_ || closed_)
         return;
     if (batch_.empty()) {
-        for (std::size_t bytes = 0;
-             !waiting_.empty() && batch_.size() < batch_messages_max && bytes < batch_bytes_max;) {
-            bytes += waiting_.front().element.size();
-            batch_.push_back(std::move(waiting_.front()));
-            waiting_.pop_front();
-        }
+        fill_batch();
         if (batch_.empty())
             return;
         ++number_;
@@ -72,6 +97,20 @@ void outgoing::send() {
         what.add(one.list).add(one.due).add(one.element);
     under_way_ = true;
     in_.commands.send(what, [this](const result<wire::redis::reply>& answer) { settle(answer); });
+}
+
+// Replies have half of it at most, so that neither keeps the other waiting.
+void outgoing::fill_batch() {
+    const auto move = [&](std::deque<message>& from, std::size_t count_max, std::size_t bytes_max) {
+        for (std::size_t bytes = 0;
+             !from.empty() && batch_.size() < count_max && bytes < bytes_max;) {
+            bytes += from.front().element.size();
+            batch_.push_back(std::move(from.front()));
+            from.pop_front();
+        }
+    };
+    move(replies_, batch_messages_max / 2, batch_bytes_max / 2);
+    move(waiting_, batch_messages_max, batch_bytes_max);
 }
 
 void outgoing::settle(const result<wire::redis::reply>& answer) {
@@ -91,6 +130,7 @@ void outgoing::settle(const result<wire::redis::reply>& answer) {
         });
     }
     send(); // or it is sent again by on_up()
+    tell_replied();
 }
 
 void outgoing::tell_batch(const wire::redis::reply& failed) {
@@ -109,18 +149,31 @@ void outgoing::tell_batch(const wire::redis::reply& failed) {
 }
 
 void outgoing::tell(message& one, const result<void>& outcome) {
+    if (one.reply) {
+        --reply_count_;
+        reply_bytes_ -= one.element.size();
+        if (!outcome)
+            dropped_.add();
+        return;
+    }
     count_.fetch_sub(1);
     bytes_.fetch_sub(one.element.size());
     if (one.done)
         one.done(outcome);
 }
 
-// The deadlines grow with the queue: only the first counts.
+// The deadlines grow with the queue: only the first counts. Replies have none.
+std::optional<steady_time> outgoing::first_deadline() const {
+    if (!batch_.empty() && !batch_.back().reply)
+        return batch_.back().deadline;
+    return waiting_.empty() ? std::nullopt : std::optional(waiting_.front().deadline);
+}
+
 void outgoing::watch_time() {
-    if (expiry_ || closed_ || (waiting_.empty() && batch_.empty()))
+    const auto first = first_deadline();
+    if (expiry_ || closed_ || !first)
         return;
-    const auto first = batch_.empty() ? waiting_.front().deadline : batch_.back().deadline;
-    expiry_ = in_.loop.at(std::max(first, now() + expiry_tick), [this] {
+    expiry_ = in_.loop.at(std::max(*first, now() + expiry_tick), [this] {
         expiry_.reset();
         expire();
         watch_time();
@@ -134,9 +187,8 @@ void outgoing::expire() {
     const failure why{errc::unavailable,
                       fmt::format("the broker has not taken the message in time: {}",
                                   up_ ? refusal_ : in_.commands.trouble())};
-    if (!batch_.empty() && batch_.back().deadline <= present)
-        for (auto& one : std::exchange(batch_, {}))
-            tell(one, why);
+    if (!batch_.empty() && !batch_.back().reply && batch_.back().deadline <= present)
+        fail_batch(why);
     while (!waiting_.empty() && waiting_.front().deadline <= present) {
         auto one = std::move(waiting_.front());
         waiting_.pop_front();
@@ -144,16 +196,31 @@ void outgoing::expire() {
     }
 }
 
+// Its replies wait for the next one, which has another number: they may arrive twice, and the second changes nothing.
+void outgoing::fail_batch(const failure& why) {
+    auto batch = std::exchange(batch_, {});
+    const auto end = std::ranges::find(batch, false, &message::reply);
+    replies_.insert(replies_.begin(), std::make_move_iterator(batch.begin()),
+                    std::make_move_iterator(end));
+    for (auto one = end; one != batch.end(); ++one)
+        tell(*one, why);
+}
+
 void outgoing::close() {
     closed_ = true;
+    replied_ = nullptr;
+    if (reply_count_ > 0)
+        in_.log.warning("results that somebody may wait for were not sent before the end",
+                        {{"results", reply_count_}});
     for (auto* timer : {&expiry_, &again_})
         if (*timer)
             in_.loop.cancel(*std::exchange(*timer, std::nullopt));
     const failure why{errc::cancelled, "the broker is closed"};
     for (auto& one : std::exchange(batch_, {}))
         tell(one, why);
-    for (auto& one : std::exchange(waiting_, {}))
-        tell(one, why);
+    for (auto* each : {&replies_, &waiting_})
+        for (auto& one : std::exchange(*each, {}))
+            tell(one, why);
 }
 
 } // namespace carillon::jobs::redis

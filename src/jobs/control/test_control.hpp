@@ -151,13 +151,7 @@ public:
         node->stop();
         events->stop();
     }
-    double metric(std::string_view name) const {
-        double sum = 0;
-        for (const auto& sample : counted.read())
-            if (sample.name == name)
-                sum += sample.value;
-        return sum;
-    }
+    double metric(std::string_view name) const { return testing::sum_of(counted, name); }
 
     void on_up() noexcept override {
         events->on_up();

@@ -7,26 +7,27 @@
 
 namespace carillon::net::redis {
 
-namespace {
-
 class question final : private connector_events, private link_events {
 public:
     question(const address& where, const wire::redis::command& what,
-             std::chrono::milliseconds timeout)
-        : what_(what), timeout_(timeout), connector_(loop_, where, timeout, *this) {}
+             std::chrono::milliseconds timeout, interruption* by)
+        : what_(what), timeout_(timeout), by_(by), connector_(loop_, where, timeout, *this) {}
     ~question() {
         if (link_)
             link_->close();
     }
 
     result<wire::redis::reply> answer() {
+        if (!listen_to(&loop_))
+            return interrupted();
         connector_.start(false); // its own time ends first, and it knows what is missing
         loop_.at(now() + timeout_, [this] {
             over(failure{errc::timed_out, "Redis did not answer in time"});
         });
         if (!told_)
             loop_.run();
-        return std::move(*told_);
+        listen_to(nullptr);
+        return told_ ? std::move(*told_) : interrupted();
     }
 
 private:
@@ -40,6 +41,16 @@ private:
     void on_reply(wire::redis::reply got) noexcept override { over(std::move(got)); }
     void on_lost(const failure& why) noexcept override { over(why); }
 
+    static failure interrupted() { return {errc::cancelled, "nobody waits for Redis any more"}; }
+    // False where this was interrupted already.
+    bool listen_to(loop* asking) {
+        if (!by_)
+            return true;
+        std::lock_guard lock(by_->guard_);
+        by_->asking_ = asking;
+        return !by_->interrupted_;
+    }
+
     void over(result<wire::redis::reply> with) {
         if (!told_)
             told_.emplace(std::move(with));
@@ -49,16 +60,22 @@ private:
     loop loop_;
     const wire::redis::command& what_;
     const std::chrono::milliseconds timeout_;
+    interruption* const by_;
     connector connector_;
     std::shared_ptr<link> link_;
     std::optional<result<wire::redis::reply>> told_;
 };
 
-} // namespace
+void interruption::interrupt() {
+    std::lock_guard lock(guard_);
+    interrupted_ = true;
+    if (asking_)
+        asking_->stop();
+}
 
 result<wire::redis::reply> ask(const address& where, const wire::redis::command& what,
-                               std::chrono::milliseconds timeout) {
-    return question(where, what, timeout).answer();
+                               std::chrono::milliseconds timeout, interruption* by) {
+    return question(where, what, timeout, by).answer();
 }
 
 } // namespace carillon::net::redis

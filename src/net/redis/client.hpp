@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "net/loop.hpp"
@@ -100,9 +101,23 @@ private:
     std::shared_ptr<impl> impl_; // lives through a call that destroys the client
 };
 
+// How another thread ends questions that nobody has answered yet.
+class interruption {
+public:
+    // Any thread: ask() with this returns errc::cancelled, now and from now on.
+    void interrupt();
+
+private:
+    friend class question;
+    std::mutex guard_;
+    loop* asking_ = nullptr; // of the question under way
+    bool interrupted_ = false;
+};
+
 // One connection, one command, blocking: for `check` and tools. At most `timeout` in all. errc::unauthorized: user or
-// password are refused; errc::invalid: the address cannot work as it stands; errc::unavailable, errc::timed_out.
+// password are refused; errc::invalid: the address cannot work as it stands; errc::unavailable, errc::timed_out. `by`
+// is for one question at a time.
 result<wire::redis::reply> ask(const address& where, const wire::redis::command& what,
-                               std::chrono::milliseconds timeout);
+                               std::chrono::milliseconds timeout, interruption* by = nullptr);
 
 } // namespace carillon::net::redis

@@ -1,15 +1,15 @@
-#include "jobs/limited_jobs.hpp"
+#include "jobs/rate_limited_jobs.hpp"
 
 #include <algorithm>
 #include <utility>
 
 namespace carillon::jobs {
 
-bool limited_jobs::needs_no_token(const claimed_job& job) {
+bool rate_limited_jobs::needs_no_token(const claimed_job& job) {
     return job.cancel || (job.expires && *job.expires < utc_now());
 }
 
-limited_jobs::admission limited_jobs::admit(claimed_job& job, steady_time at) {
+rate_limited_jobs::admission rate_limited_jobs::admit(claimed_job& job, steady_time at) {
     if (needs_no_token(job))
         return {};
     auto found = lines_.find(job.task);
@@ -29,7 +29,7 @@ limited_jobs::admission limited_jobs::admit(claimed_job& job, steady_time at) {
     return {place::store, own.last_given};
 }
 
-std::vector<claimed_job> limited_jobs::due(std::size_t count, steady_time at) {
+std::vector<claimed_job> rate_limited_jobs::due(std::size_t count, steady_time at) {
     std::vector<claimed_job> out;
     if (size_ == 0)
         return out;
@@ -44,7 +44,7 @@ std::vector<claimed_job> limited_jobs::due(std::size_t count, steady_time at) {
     return out;
 }
 
-std::optional<steady_time> limited_jobs::next(steady_time at) const {
+std::optional<steady_time> rate_limited_jobs::next(steady_time at) const {
     std::optional<steady_time> first;
     for (const auto& [task, own] : lines_) {
         if (own.waiting.empty())
@@ -56,12 +56,12 @@ std::optional<steady_time> limited_jobs::next(steady_time at) const {
     return first;
 }
 
-void limited_jobs::forget_slots(const std::string& task) {
+void rate_limited_jobs::forget_slots(const std::string& task) {
     if (auto found = lines_.find(task); found != lines_.end())
         found->second.last_given = {};
 }
 
-void limited_jobs::cancel(const std::function<bool(std::int64_t)>& wanted) {
+void rate_limited_jobs::cancel(const std::function<bool(std::int64_t)>& wanted) {
     for (auto& [task, own] : lines_) {
         for (auto& each : own.waiting)
             each.cancel |= wanted(each.seq);
@@ -71,7 +71,7 @@ void limited_jobs::cancel(const std::function<bool(std::int64_t)>& wanted) {
     }
 }
 
-std::vector<claimed_job> limited_jobs::take_all() {
+std::vector<claimed_job> rate_limited_jobs::take_all() {
     std::vector<claimed_job> all;
     for (auto& [task, own] : lines_)
         std::ranges::move(std::exchange(own.waiting, {}), std::back_inserter(all));
@@ -79,7 +79,7 @@ std::vector<claimed_job> limited_jobs::take_all() {
     return all;
 }
 
-const claimed_job* limited_jobs::find(std::string_view id) const {
+const claimed_job* rate_limited_jobs::find(std::string_view id) const {
     for (const auto& [task, own] : lines_)
         if (auto there = std::ranges::find(own.waiting, id, &claimed_job::id);
             there != own.waiting.end())
@@ -87,7 +87,7 @@ const claimed_job* limited_jobs::find(std::string_view id) const {
     return nullptr;
 }
 
-std::vector<claimed_job> limited_jobs::show(std::size_t count) const {
+std::vector<claimed_job> rate_limited_jobs::show(std::size_t count) const {
     std::vector<claimed_job> all;
     for (const auto& [task, own] : lines_)
         for (const auto& each : own.waiting)

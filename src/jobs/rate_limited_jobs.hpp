@@ -1,4 +1,4 @@
-// limited_jobs: the jobs of a worker that wait for the rate limit of their task, so that no thread has to.
+// rate_limited_jobs: the jobs of a worker that wait for the rate limit of their task, so that no thread has to.
 #pragma once
 
 #include <chrono>
@@ -18,7 +18,7 @@
 namespace carillon::jobs {
 
 // Not thread-safe. Each task's jobs go in the order in which they came.
-class limited_jobs {
+class rate_limited_jobs {
 public:
     struct bounds {
         // Jobs that wait here, and for how long. What comes on top, or has to wait for longer, goes to the store, so
@@ -28,8 +28,8 @@ public:
         std::chrono::seconds put_off{300}; // to the store for that long at most: limits change
     };
     // The limits outlive it.
-    explicit limited_jobs(rate_limits& limits) : limited_jobs(limits, bounds()) {}
-    limited_jobs(rate_limits& limits, bounds given) : limits_(limits), bounds_(given) {}
+    explicit rate_limited_jobs(rate_limits& limits) : rate_limited_jobs(limits, bounds()) {}
+    rate_limited_jobs(rate_limits& limits, bounds given) : limits_(limits), bounds_(given) {}
 
     enum class place {
         start, // it may start, and its token is taken

@@ -1,4 +1,4 @@
-#include "jobs/embedded_limits.hpp"
+#include "jobs/embedded_concurrency.hpp"
 
 #include <algorithm>
 #include <map>

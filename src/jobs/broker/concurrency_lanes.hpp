@@ -1,5 +1,5 @@
-// limited_lanes: the jobs of this process that wait for a place of their concurrency limit, in lanes: those of one lane
-// wait for the same. Only the first one asks, the others stand behind it.
+// concurrency_lanes: the jobs of this process that wait for a place of their concurrency limit, in lanes: those of one
+// lane wait for the same. Only the first one asks, the others stand behind it.
 #pragma once
 
 #include <chrono>
@@ -16,7 +16,7 @@
 namespace carillon::jobs {
 
 // Not thread-safe. A job is known by its number, which is not 0. A lane is there while somebody is in it.
-class limited_lanes {
+class concurrency_lanes {
 public:
     // Between two questions for the same lane.
     static constexpr std::chrono::milliseconds pause_first{50}, pause_max{1'000};

@@ -1,10 +1,10 @@
-#include "jobs/broker/limited_lanes.hpp"
+#include "jobs/broker/concurrency_lanes.hpp"
 
 #include <algorithm>
 
 namespace carillon::jobs {
 
-bool limited_lanes::join(const std::string& name, std::int64_t job) {
+bool concurrency_lanes::join(const std::string& name, std::int64_t job) {
     auto& in = lanes_[name];
     if (in.asks == 0 && in.standing.empty()) {
         in.asks = job;
@@ -15,7 +15,7 @@ bool limited_lanes::join(const std::string& name, std::int64_t job) {
     return true;
 }
 
-void limited_lanes::refused(const std::string& name, std::int64_t job) {
+void concurrency_lanes::refused(const std::string& name, std::int64_t job) {
     auto& in = lanes_[name];
     in.asks = 0;
     in.standing.push_front(job);
@@ -24,7 +24,7 @@ void limited_lanes::refused(const std::string& name, std::int64_t job) {
     in.pause = std::min(in.pause * 2, pause_max);
 }
 
-std::int64_t limited_lanes::given(const std::string& name) {
+std::int64_t concurrency_lanes::given(const std::string& name) {
     const auto found = lanes_.find(name);
     if (found == lanes_.end())
         return 0;
@@ -37,14 +37,14 @@ std::int64_t limited_lanes::given(const std::string& name) {
     return 0;
 }
 
-std::int64_t limited_lanes::let_ask(lane& in) {
+std::int64_t concurrency_lanes::let_ask(lane& in) {
     in.asks = in.standing.front();
     in.standing.pop_front();
     --standing_;
     return in.asks;
 }
 
-std::vector<std::int64_t> limited_lanes::due(steady_time then) {
+std::vector<std::int64_t> concurrency_lanes::due(steady_time then) {
     std::vector<std::int64_t> all;
     for (auto& [name, in] : lanes_)
         if (in.asks == 0 && in.ask_at <= then)
@@ -52,7 +52,7 @@ std::vector<std::int64_t> limited_lanes::due(steady_time then) {
     return all;
 }
 
-std::optional<steady_time> limited_lanes::next() const {
+std::optional<steady_time> concurrency_lanes::next() const {
     std::optional<steady_time> first;
     for (const auto& [name, in] : lanes_)
         if (in.asks == 0 && (!first || in.ask_at < *first))
@@ -60,7 +60,7 @@ std::optional<steady_time> limited_lanes::next() const {
     return first;
 }
 
-bool limited_lanes::hurry(const std::function<bool(const std::string& name)>& concerned) {
+bool concurrency_lanes::hurry(const std::function<bool(const std::string& name)>& concerned) {
     bool any = false;
     for (auto& [name, in] : lanes_) {
         if (in.asks != 0 || !concerned(name))
@@ -72,7 +72,7 @@ bool limited_lanes::hurry(const std::function<bool(const std::string& name)>& co
     return any;
 }
 
-bool limited_lanes::remove(const std::string& name, std::int64_t job) {
+bool concurrency_lanes::remove(const std::string& name, std::int64_t job) {
     const auto found = lanes_.find(name);
     if (found == lanes_.end())
         return false;
@@ -88,7 +88,7 @@ bool limited_lanes::remove(const std::string& name, std::int64_t job) {
     return stood > 0;
 }
 
-std::vector<std::int64_t> limited_lanes::halve(const std::string& name) {
+std::vector<std::int64_t> concurrency_lanes::halve(const std::string& name) {
     std::vector<std::int64_t> out;
     const auto found = lanes_.find(name);
     if (found == lanes_.end())
@@ -104,7 +104,7 @@ std::vector<std::int64_t> limited_lanes::halve(const std::string& name) {
     return out;
 }
 
-void limited_lanes::clear() {
+void concurrency_lanes::clear() {
     lanes_.clear();
     standing_ = 0;
 }

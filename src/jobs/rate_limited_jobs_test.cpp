@@ -1,4 +1,4 @@
-#include "jobs/limited_jobs.hpp"
+#include "jobs/rate_limited_jobs.hpp"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using place = limited_jobs::place;
+using place = rate_limited_jobs::place;
 
 claimed_job job_of(std::string task, std::int64_t seq) {
     claimed_job job;
@@ -27,13 +27,13 @@ std::vector<std::int64_t> seqs(const std::vector<claimed_job>& jobs) {
 
 struct bench {
     rate_limits rates;
-    limited_jobs waiting;
+    rate_limited_jobs waiting;
     steady_time start = now();
 
-    explicit bench(limited_jobs::bounds bounds = {}) : waiting(rates, bounds) {
+    explicit bench(rate_limited_jobs::bounds bounds = {}) : waiting(rates, bounds) {
         REQUIRE(rates.set("slow", "1/s"));
     }
-    limited_jobs::admission admit(std::string task, std::int64_t seq, steady_time at) {
+    rate_limited_jobs::admission admit(std::string task, std::int64_t seq, steady_time at) {
         auto job = job_of(std::move(task), seq);
         return waiting.admit(job, at);
     }

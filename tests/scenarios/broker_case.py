@@ -48,12 +48,6 @@ class BrokerCase:
         return [self.parts.enter_context(self.process("--bench", command=command, health=True))
                 for command in ("worker", "beat")]
 
-    @staticmethod
-    def unready(process):
-        """What /readyz says of a process that is not ready, or None."""
-        status, value = process.get_json("/readyz")
-        return value if status == 503 else None
-
     def call(self, process, task, *arguments):
         """call --wait: the result."""
         ran = process.run("call", task, json.dumps(list(arguments)), "--wait", "--bench", seconds=JOB_SECONDS)

@@ -1,7 +1,6 @@
 """Brokers that are away, refuse, are full, cut or still, under the real program: it says so, waits and comes back;
 what was accepted runs; `call` fails with a clear reason within its deadline."""
 
-import functools
 import json
 import socket
 import time
@@ -140,7 +139,7 @@ class Outages(BrokerCase):
         self.broker.pause()
         try:
             for each in (server, worker, beat):
-                said = wait_until(functools.partial(self.unready, each), DEAF + 10, "/readyz answers 503")
+                said = wait_until(each.unready, DEAF + 10, "/readyz answers 503")
                 self.assertIn(str(self.broker.port), json.dumps(said))
                 self.assertEqual(each.request("GET", "/healthz")[0], 200)
         finally:

@@ -1,6 +1,5 @@
 """RabbitMQ and Redis as the broker of the real program: commands, workers that die, remote control, readiness."""
 
-import functools
 import json
 import os
 import re
@@ -106,7 +105,7 @@ class Commands(BrokerCase):
         self.broker.stop()
         try:
             for each in (server, worker, beat):
-                said = wait_until(functools.partial(self.unready, each), DEAF_SECONDS + 15, "/readyz answers 503")
+                said = wait_until(each.unready, DEAF_SECONDS + 15, "/readyz answers 503")
                 self.assertIn(f"127.0.0.1:{self.broker.port}", json.dumps(said))
                 self.assertEqual(each.request("GET", "/healthz")[0], 200)
         finally:

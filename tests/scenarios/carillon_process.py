@@ -93,6 +93,11 @@ class CarillonProcess(ChildProcess):
         except (OSError, http.client.HTTPException):
             return False
 
+    def unready(self):
+        """What /readyz says of a process that is not ready, or None."""
+        status, value = self.get_json("/readyz")
+        return value if status == 503 else None
+
     def wait_for_log(self, text, seconds=READY_SECONDS):
         """Returns once the log holds a text: for workers without a port."""
         wait_until(lambda: text in self.log(), seconds, f"{text!r} in the log\n{self.log_tail()}")

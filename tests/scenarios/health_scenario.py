@@ -34,17 +34,12 @@ class HealthPort(unittest.TestCase):
             wait_until(lambda: b"\ncarillon_jobs_started_total 1" in worker.request("GET", "/metrics")[2], 20,
                        "the job runs")
             worker.child.send_signal(signal.SIGTERM)
-            said = wait_until(lambda: self.unready(worker), 20, "/readyz answers 503")
+            said = wait_until(worker.unready, 20, "/readyz answers 503")
             self.assertEqual({name for name, check in said["checks"].items() if not check["ok"]}, {"process"})
             self.assertEqual(worker.request("GET", "/healthz")[0], 200)
             self.assertEqual(worker.child.wait(timeout=40), 0)
             with self.assertRaises(ConnectionRefusedError):
                 worker.request("GET", "/healthz")
-
-    @staticmethod
-    def unready(worker):
-        status, value = worker.get_json("/readyz")
-        return value if status == 503 else None
 
     def test_of_two_processes_with_one_port_the_second_ends_at_once_and_says_why(self):
         with CarillonProcess("--bench", command="beat", health=True) as beat:

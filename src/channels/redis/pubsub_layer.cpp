@@ -66,9 +66,7 @@ pubsub_layer::~pubsub_layer() { stop(std::chrono::seconds(1)); }
 void pubsub_layer::start() {
     std::unique_lock alone(gate_);
     for (std::size_t index = 0; index < options_.servers.hosts.size(); ++index) {
-        host_options of;
-        of.index = index;
-        of.send_timeout = options_.send_timeout;
+        const auto of = host_options::of(options_, index);
         const auto& where = options_.servers.hosts[index];
         hosts_.push_back(std::make_unique<host>(io_.events(), where, of,
                                                 static_cast<host_events&>(*this), log_, counted_));
@@ -87,12 +85,11 @@ void pubsub_layer::start() {
 
 void pubsub_layer::on_restore(host& of) noexcept {
     if (ears_[of.index()]->subscribed())
-        of.release();
+        of.release(of.is_another());
 }
 
 void pubsub_layer::on_subscribed(std::size_t index) noexcept {
-    if (hosts_[index]->connected())
-        hosts_[index]->release();
+    hosts_[index]->release(hosts_[index]->is_another());
 }
 
 void pubsub_layer::on_lost(host& of) noexcept { outage_[of.index()] = true; }

@@ -38,8 +38,8 @@ struct order {
     bool repeatable = false;
     std::uint32_t events = 0; // for the log: how many events are lost with it
     steady_time expires = steady_time::max();
-    // It needs what other processes have at the server: it waits while the host settles. All of these leave in the order
-    // of calls, and so do all others.
+    // It needs what other processes have at the server: it waits while the host settles. All of these leave in the
+    // order of calls, and so do all others.
     bool needs_others = false;
 };
 
@@ -48,8 +48,8 @@ class host;
 // On the I/O thread.
 class host_events {
 public:
-    // Connected, and the server has said which one it is. What restores memberships goes out by host::send_now(); host::release() follows when that was
-    // acknowledged, and until then all orders wait.
+    // Connected, and the server has said which one it is. What restores memberships goes out by host::send_now();
+    // host::release() follows when that was acknowledged, and until then all orders wait.
     virtual void on_restore(host& of) noexcept = 0;
     // After release(). Orders leave, but for those that wait until the host has settled.
     virtual void on_ready(host& of) noexcept = 0;
@@ -88,11 +88,11 @@ public:
     // Past the orders that wait, while connected. A command that fails to be answered was lost with the connection.
     void send_now(const wire::redis::command& what, net::redis::client::told done);
     // With `settle` orders that need others wait for settle_time more, since other processes may not have put back yet
-    // what the server has lost. A time to settle that a loss or hold() interrupted begins anew with the next release. Ignored before
-    // on_restore().
+    // what the server has lost. A time to settle that a loss or hold() interrupted begins anew with the next release.
+    // Ignored before on_restore().
     void release(bool settle);
-    // From on_restore() to release(): this server was restarted or has taken the place of another one, as far as it tells;
-    // also the first one of all, when it was not there at once.
+    // From on_restore() to release(): this server was restarted or has taken the place of another one, as far as it
+    // tells; also the first one of all, when it was not there at once.
     bool is_another() const noexcept { return another_; }
     // Orders wait again until the next release(), though this connection is up.
     void hold(std::string why);

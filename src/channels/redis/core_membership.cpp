@@ -49,7 +49,8 @@ void core_membership::pump(std::size_t host_index) {
     if (now_here.restoring && wanted_.back(host_index)) {
         now_here.restoring = false;
         const bool missing = std::exchange(now_here.missing, false);
-        of.release(missing || (!now_here.asked && of.is_another()));
+        const bool settles = missing || (!now_here.asked && of.is_another());
+        of.release(settles ? of.settle_time() : std::chrono::milliseconds(0));
     }
 }
 

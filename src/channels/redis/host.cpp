@@ -16,8 +16,10 @@ bool not_done(const wire::redis::reply& answer) {
 }
 
 constexpr std::chrono::milliseconds expiry_tick{50};
-// Shorter than others', since processes wait for each other: the default time to settle is twice as long.
+// Processes wait for each other: the default time to settle is twice as long.
 constexpr std::chrono::milliseconds backoff_max{500};
+// For connecting and subscribing, after the pause before the attempt.
+constexpr std::chrono::milliseconds cut_slack{300};
 
 // What a server draws at each of its starts; empty when it does not tell.
 std::string run_id_of(const wire::redis::reply& info) {
@@ -131,18 +133,23 @@ void host::meet(const wire::redis::reply& info) {
     events_.on_restore(*this);
 }
 
-void host::release(bool settle) {
+std::chrono::milliseconds host::settle_time_after_cut() const noexcept {
+    const auto away = std::chrono::duration_cast<std::chrono::milliseconds>(now() - away_since_);
+    return std::min(options_.settle_time, away + cut_slack);
+}
+
+void host::release(std::chrono::milliseconds settle) {
     if (!met_ || ready_.exchange(true))
         return;
     another_ = false;
-    unsettled_ = (unsettled_ || settle) && options_.settle_time.count() > 0;
+    unsettled_ = std::max(unsettled_, settle);
     failing_ = false;
     take_back();
     refusing_ = false;
     counted_.connected.add();
     set_trouble({});
     tell_of_recovery();
-    if (unsettled_)
+    if (unsettled_.count() > 0)
         begin_to_settle();
     pump();
     events_.on_ready(*this);
@@ -155,9 +162,9 @@ void host::begin_to_settle() {
     counted_.settles.add();
     for (auto& one : std::exchange(waiting_, {}))
         (one->needs_others ? held_ : waiting_).push_back(std::move(one));
-    settle_timer_ = loop_.at(now() + options_.settle_time, [this] {
+    settle_timer_ = loop_.at(now() + unsettled_, [this] {
         settle_timer_.reset();
-        unsettled_ = false;
+        unsettled_ = {};
         end_to_settle();
         pump();
         events_.on_settled(*this);
@@ -193,11 +200,12 @@ void host::tell_of_recovery() {
     if (!std::exchange(was_lost_, false))
         return;
     const std::chrono::duration<double> away = now() - away_since_;
-    log_.info("the channel layer's server is back", {{"server", name_},
-                                                     {"seconds_away", away.count()},
-                                                     {"events_lost", lost},
-                                                     {"orders_kept", waiting_.size()},
-                                                     {"others_awaited", unsettled_}});
+    log_.info("the channel layer's server is back",
+              {{"server", name_},
+               {"seconds_away", away.count()},
+               {"events_lost", lost},
+               {"orders_kept", waiting_.size()},
+               {"milliseconds_to_settle", unsettled_.count()}});
 }
 
 void host::on_down(const failure& why) noexcept {

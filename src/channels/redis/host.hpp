@@ -87,10 +87,14 @@ public:
     void put(order what);
     // Past the orders that wait, while connected. A command that fails to be answered was lost with the connection.
     void send_now(const wire::redis::command& what, net::redis::client::told done);
-    // With `settle` orders that need others wait for settle_time more, since other processes may not have put back yet
-    // what the server has lost. A time to settle that a loss or hold() interrupted begins anew with the next release.
-    // Ignored before on_restore().
-    void release(bool settle);
+    // Orders that need others wait for `settle` more, since other processes may not have put back yet what they had at
+    // the server. A time to settle that a loss or hold() interrupted begins anew with the next release. Ignored before
+    // on_restore().
+    void release(std::chrono::milliseconds settle);
+    // How long others may need when all of them have lost the server, or what it knew.
+    std::chrono::milliseconds settle_time() const noexcept { return options_.settle_time; }
+    // The same when all were cut off as this process was: they come back about as late as it did.
+    std::chrono::milliseconds settle_time_after_cut() const noexcept;
     // From on_restore() to release(): this server was restarted or has taken the place of another one, as far as it
     // tells; also the first one of all, when it was not there at once.
     bool is_another() const noexcept { return another_; }
@@ -143,11 +147,11 @@ private:
     std::deque<std::shared_ptr<order>> held_; // while it settles: those that need others
     std::optional<net::loop::timer_id> timer_;
     std::optional<net::loop::timer_id> settle_timer_;
-    std::optional<std::string>
-        run_id_;       // of the server that was met last; empty when it does not tell
+    // Of the server that was met last; empty when it does not tell.
+    std::optional<std::string> run_id_;
     bool met_ = false; // on this connection
     bool another_ = false;
-    bool unsettled_ = false; // other processes may still be missing
+    std::chrono::milliseconds unsettled_{}; // how long other processes may still be missing
     steady_time away_since_{};
     bool failing_ = false; // an order failed on this connection
     bool closed_ = false;

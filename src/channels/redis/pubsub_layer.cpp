@@ -52,7 +52,8 @@ pubsub_layer::pubsub_layer(redis_layer_options options, hub* members, mailboxes*
           counted.add(
               metric_kind::gauge, "carillon_layer_undelivered",
               "Events taken from the layer's servers that the shards have not handled yet")),
-      outage_(options_.servers.hosts.size()), sender_(hosts_, &topics_, book_, log, counted_),
+      outage_(options_.servers.hosts.size()), deaf_(options_.servers.hosts.size()),
+      sender_(hosts_, &topics_, book_, log, counted_),
       inbound_(options_.message_bytes_max, names_, codec_, members, boxes, named_, unhandled_, log,
                counted_) {
     if (!members_)
@@ -85,24 +86,32 @@ void pubsub_layer::start() {
 
 void pubsub_layer::on_restore(host& of) noexcept {
     if (ears_[of.index()]->subscribed())
-        of.release(of.is_another());
+        release(of);
 }
 
-void pubsub_layer::on_subscribed(std::size_t index) noexcept {
-    hosts_[index]->release(hosts_[index]->is_another());
+void pubsub_layer::on_subscribed(std::size_t index) noexcept { release(*hosts_[index]); }
+
+// Who lost its subscriptions cannot know whether others lost theirs, too.
+void pubsub_layer::release(host& of) {
+    std::chrono::milliseconds settle{0};
+    if (of.is_another())
+        settle = of.settle_time();
+    else if (deaf_[of.index()])
+        settle = of.settle_time_after_cut();
+    of.release(settle);
 }
 
 void pubsub_layer::on_lost(host& of) noexcept { outage_[of.index()] = true; }
 
 void pubsub_layer::on_unsubscribed(std::size_t index, const failure& why) noexcept {
-    outage_[index] = true;
+    outage_[index] = deaf_[index] = true;
     hosts_[index]->hold(why.message);
 }
 
 void pubsub_layer::on_ready(host& of) noexcept {
     if (!outage_[of.index()])
         return;
-    outage_[of.index()] = false;
+    outage_[of.index()] = deaf_[of.index()] = false;
     tell_of_gap();
 }
 

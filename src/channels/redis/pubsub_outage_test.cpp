@@ -76,7 +76,9 @@ TEST_CASE("pubsub: what this process sends while its subscription is away waits 
         return;
     server redis;
     listener who;
-    node here(pubsub(redis));
+    redis_layer_options options;
+    options.settle_time = 0ms; // no other node is concerned
+    node here(pubsub(redis), options);
     REQUIRE(here.connected());
     REQUIRE(here.join(who, "room"));
     std::int64_t sent = 0;
@@ -102,7 +104,9 @@ TEST_CASE("pubsub: subscriptions killed during a stream lose events, but bring n
         return;
     server redis;
     listener who;
-    node here(pubsub(redis)), there(pubsub(redis));
+    redis_layer_options options;
+    options.settle_time = 0ms; // so that the stream meets the losses
+    node here(pubsub(redis), options), there(pubsub(redis), options);
     REQUIRE((here.connected() && there.connected()));
     REQUIRE(here.join(who, "room")); // the other node subscribes to nothing
     std::atomic<bool> enough{false};

@@ -38,8 +38,9 @@ struct redis_layer_options {
     // once, and sending fails at once until it is back.
     std::chrono::milliseconds send_timeout{5'000};
     // When a server comes back without what it knew, events of this process wait so long for the other ones, which put
-    // back what they had there, but at most half of send_timeout. It is part of send_timeout. Zero: not at all, and
-    // what is sent first may not reach the members at other processes.
+    // back what they had there, but at most half of send_timeout; it is part of send_timeout. Pubsub: also when only
+    // subscriptions were cut, then less after a short outage. Zero: not at all, and what is sent first may not reach
+    // the members at other processes.
     std::chrono::milliseconds settle_time{1'000};
     // Accepted and not yet confirmed by Redis. Above: errc::unavailable for the sender.
     std::uint32_t unconfirmed_events_max = 20'000;

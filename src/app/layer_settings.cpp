@@ -70,6 +70,7 @@ result<channels::redis_layer_options> redis_options(const settings& config) {
     }
     options.node_capacity = config.channel_node_capacity;
     options.send_timeout = config.channel_send_timeout;
+    options.settle_time = config.channel_settle_time;
     options.unconfirmed_events_max = config.channel_unconfirmed_max;
     options.undelivered_events_max = config.channel_undelivered_max;
     options.message_bytes_max = config.channel_message_bytes_max;

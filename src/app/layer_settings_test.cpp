@@ -43,6 +43,7 @@ TEST_CASE("every setting of a Redis layer reaches its options") {
     config.channel_serializer = "json";
     config.channel_random_prefix = 8;
     config.channel_send_timeout = std::chrono::seconds(9);
+    config.channel_settle_time = std::chrono::seconds(3);
     config.channel_unconfirmed_max = 10;
     config.channel_undelivered_max = 11;
     config.channel_message_bytes_max = 12'000;
@@ -63,6 +64,7 @@ TEST_CASE("every setting of a Redis layer reaches its options") {
     CHECK(options->codec.format == wire::layer::serializer::json);
     CHECK(options->codec.random_prefix_bytes == 8);
     CHECK(options->send_timeout == std::chrono::seconds(9));
+    CHECK(options->settle_time == std::chrono::seconds(3));
     CHECK(options->unconfirmed_events_max == 10);
     CHECK(options->undelivered_events_max == 11);
     CHECK(options->message_bytes_max == 12'000);
@@ -80,6 +82,7 @@ TEST_CASE("defaults are those of the layer itself") {
     CHECK(options->codec.format == plain.codec.format);
     CHECK(options->codec.random_prefix_bytes == plain.codec.random_prefix_bytes);
     CHECK(options->send_timeout == plain.send_timeout);
+    CHECK(options->settle_time == plain.settle_time);
     CHECK(options->unconfirmed_events_max == plain.unconfirmed_events_max);
     CHECK(options->undelivered_events_max == plain.undelivered_events_max);
     CHECK(options->message_bytes_max == plain.message_bytes_max);

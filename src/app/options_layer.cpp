@@ -128,6 +128,10 @@ void add_layer_options(std::vector<option>& all) {
     all.push_back(seconds_option(
         "channel-send-timeout", "how long an event may wait for a Redis that is away",
         [](settings& s) -> std::chrono::seconds& { return s.channel_send_timeout; }, 1));
+    all.push_back(seconds_option(
+        "channel-settle-time",
+        "how long events wait for other processes when Redis comes back without its data",
+        [](settings& s) -> std::chrono::seconds& { return s.channel_settle_time; }, 0, 60));
     all.push_back(number_option("channel-unconfirmed-max",
                                 "events that this process sent and Redis has not confirmed",
                                 &settings::channel_unconfirmed_max, 1u, 10'000'000u));

@@ -31,6 +31,7 @@ struct settings {
     std::string channel_serializer{"msgpack"};
     std::uint32_t channel_random_prefix = 12; // bytes
     std::chrono::seconds channel_send_timeout{5};
+    std::chrono::seconds channel_settle_time{1};
     std::uint32_t channel_unconfirmed_max = 20'000;
     std::uint32_t channel_undelivered_max = 10'000;
     std::uint64_t channel_message_bytes_max = 16u << 20;

@@ -72,9 +72,7 @@ core_layer::~core_layer() { stop(std::chrono::seconds(1)); }
 core_sender::hosts core_layer::make_hosts() {
     core_sender::hosts made;
     for (const auto& where : options_.servers.hosts) {
-        host_options of;
-        of.index = made.size();
-        of.send_timeout = options_.send_timeout;
+        const auto of = host_options::of(options_, made.size());
         made.push_back(std::make_unique<host>(io_.events(), where, of,
                                               static_cast<host_events&>(*this), log_, counted_));
     }
@@ -120,7 +118,6 @@ void core_layer::on_restore(host& of) noexcept {
 }
 
 void core_layer::on_ready(host& of) noexcept {
-    sender_.on_ready(of);
     if (!readers_.empty())
         readers_[of.index()]->read();
     tell_of_gap(of.index());
@@ -246,12 +243,12 @@ void core_layer::put_foreign(bool add, const std::string& group, const std::stri
     const auto key = names_.group_key(group);
     const auto nobody = [](const order_end&) {};
     if (!add)
-        return of.put({made({"ZREM", key, channel}), nobody, true, 0, expires});
+        return of.put({made({"ZREM", key, channel}), nobody, true, 0, expires, true});
     const auto score = score_text(utc_now().time_since_epoch().count());
-    of.put({made({"ZADD", key, score, channel}), nobody, true, 0, expires});
+    of.put({made({"ZADD", key, score, channel}), nobody, true, 0, expires, true});
     wire::redis::command expire{"EXPIRE", key};
     expire.add(options_.common.group_expiry.count());
-    of.put({made(std::move(expire)), nobody, true, 0, expires});
+    of.put({made(std::move(expire)), nobody, true, 0, expires, true});
 }
 
 result<std::unique_ptr<channel_source>> core_layer::receive_from(std::string_view channel) {

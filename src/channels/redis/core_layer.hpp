@@ -46,6 +46,7 @@ public:
 private:
     void on_restore(host& of) noexcept override;
     void on_ready(host& of) noexcept override;
+    void on_settled(host& of) noexcept override { sender_.on_settled(of); }
     void on_lost(host& of) noexcept override;
     core_sender::hosts make_hosts();
     void make_reader(std::size_t index);

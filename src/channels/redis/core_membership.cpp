@@ -22,14 +22,19 @@ core_membership::core_membership(const redis_layer_options& options, const core_
       progress_(hosts.size()), failed_(log, "a group's entry cannot be written") {}
 
 void core_membership::restore(host& of) {
-    progress_[of.index()] = {};
-    progress_[of.index()].restoring = true;
+    auto& now_here = progress_[of.index()];
+    const bool missing = now_here.missing;
+    now_here = {};
+    now_here.restoring = true;
+    now_here.missing = missing;
     wanted_.restore(of.index());
     pump(of.index());
 }
 
 void core_membership::on_lost(host& of) {
-    progress_[of.index()].restoring = false;
+    auto& now_here = progress_[of.index()];
+    now_here.missing = now_here.missing || now_here.restoring;
+    now_here.restoring = false;
     wanted_.away(of.index());
 }
 
@@ -43,7 +48,9 @@ void core_membership::pump(std::size_t host_index) {
         write(of, change);
     if (now_here.restoring && wanted_.back(host_index)) {
         now_here.restoring = false;
-        of.release();
+        const bool missing = std::exchange(now_here.missing, false);
+        const bool settles = missing || (!now_here.asked && of.is_another());
+        of.release(settles ? of.settle_time() : std::chrono::milliseconds(0));
     }
 }
 
@@ -81,12 +88,17 @@ void core_membership::write(host& of, const registry::change& change) {
 
 void core_membership::on_answer(host& of, const registry::change& change,
                                 result<wire::redis::reply> answer) {
-    --progress_[of.index()].under_way;
+    auto& now_here = progress_[of.index()];
+    --now_here.under_way;
     if (!answer)
         return; // the host is lost, and everything will be restored
     if (answer->is_error()) {
         failed_.warn(answer->text, change.name);
         retry_later(of.index());
+    }
+    if (now_here.restoring && change.wanted && change.told_before) {
+        now_here.asked = true;
+        now_here.missing = now_here.missing || answer->number > 0; // ZADD's: how many were new
     }
     // Also after an error: nobody shall wait for a group that Redis cannot hold.
     wanted_.acknowledge(of.index(), change);

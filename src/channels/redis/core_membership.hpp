@@ -22,7 +22,8 @@ public:
     core_membership(const redis_layer_options& options, const core_names& names, registry& wanted,
                     std::vector<std::unique_ptr<host>>& hosts, net::loop& on, logger& log);
 
-    // The host is connected: everything is written anew, then the host is released.
+    // The host is connected: everything is written anew, then the host is released. It settles when entries that it had
+    // are gone, or, where there were none, when it is another server: then those of other processes may be gone, too.
     void restore(host& of);
     void on_lost(host& of);
     // Writes the changes that wait, some hundred at a time.
@@ -39,6 +40,8 @@ private:
     struct progress {
         std::size_t under_way = 0;
         bool restoring = false;
+        bool asked = false;   // whether the server still has an entry that it had
+        bool missing = false; // it did not have one of them, or its answer was lost
         bool retry_soon = false;
     };
     void write(host& of, const registry::change& change);

@@ -300,6 +300,7 @@ TEST_CASE("Redis is killed and restarted under load: publishers go on, order hol
     server redis;
     redis_layer_options options;
     options.send_timeout = std::chrono::seconds(20);
+    options.settle_time = std::chrono::milliseconds(100);
     node here(redis.url(), options), there(redis.url(), options);
     listener a, b;
     REQUIRE(here.join(a, "room", 0));

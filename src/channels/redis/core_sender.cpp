@@ -83,10 +83,10 @@ void core_sender::look_up(const job_ptr& one) {
     purge.add(key).add("0").add(expired);
     wire::redis::command members("ZRANGE");
     members.add(key).add("0").add("-1");
-    asked.put({made(std::move(purge)), [](const order_end&) {}, true, 0, one->what.expires});
+    asked.put({made(std::move(purge)), [](const order_end&) {}, true, 0, one->what.expires, true});
     asked.put({made(std::move(members)),
                [this, one](const order_end& end) { on_members(one, end); }, true, 1,
-               one->what.expires});
+               one->what.expires, true});
 }
 
 void core_sender::on_members(const job_ptr& one, const order_end& end) {

@@ -49,7 +49,7 @@ public:
     // Before a host's orders are released: the script is there then.
     void load_script(host& of);
     void on_lost(const host& of);
-    void on_ready(const host& of) { lost_[of.index()] = false; }
+    void on_settled(const host& of) { lost_[of.index()] = false; }
 
 private:
     struct bucket {
@@ -99,7 +99,7 @@ private:
     seldom full_, failed_;
     // Events that may not be written yet: for each host those that needed it while it was away, then all others.
     std::vector<std::deque<job_ptr>> lines_;
-    std::vector<bool> lost_; // by host
+    std::vector<bool> lost_; // by host, until it has settled
     std::int64_t last_score_ = 0;
     std::size_t turn_ = 0; // of the round robin
     std::string script_name_;

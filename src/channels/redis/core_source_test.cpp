@@ -158,9 +158,11 @@ TEST_CASE("a process without shards sends, and has nothing of its own in Redis")
     listener who;
     REQUIRE(here.join(who, "room"));
     metrics counted;
-    auto sender =
-        redis_layer::make(node::named({}, redis.url()), nullptr, nullptr, silent_log(), counted)
-            .value();
+    redis_layer_options options;
+    options.common.capacity = 1'000; // for the direct send behind the others
+    auto sender = redis_layer::make(node::named(options, redis.url()), nullptr, nullptr,
+                                    silent_log(), counted)
+                      .value();
     sender->start(); // and what is sent at once waits for the connection
     for (int i = 0; i < 100; ++i)
         CHECK(sender->group_send("room", event("x.y", {{"n", i}})));

@@ -24,6 +24,8 @@ layer_counters::layer_counters(metrics& counted)
                             "Servers of the channel layer that can be used now")),
       gaps(counted.add(metric_kind::counter, "carillon_layer_gaps_total",
                        "Outages after which consumers were told of a gap")),
+      settles(counted.add(metric_kind::counter, "carillon_layer_settles_total",
+                          "Outages after which events waited for other processes")),
       connections(counted) {}
 
 void seldom::warn(std::string_view what, std::string_view of, std::int64_t cases) {

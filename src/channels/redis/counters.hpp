@@ -27,6 +27,8 @@ struct layer_counters {
     counter& waiting;   // carillon_layer_unconfirmed: accepted from senders, not yet confirmed
     counter& connected; // carillon_layer_connected: servers that can be used now
     counter& gaps;      // carillon_layer_gaps_total: outages that consumers were told of
+    // carillon_layer_settles_total: outages after which events waited for other processes.
+    counter& settles;
     net::redis::client_counters connections;
 };
 

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "channels/redis/counters.hpp"
+#include "channels/redis/redis_layer.hpp"
 #include "net/redis/client.hpp"
 
 namespace carillon::channels::redis {
@@ -37,6 +38,9 @@ struct order {
     bool repeatable = false;
     std::uint32_t events = 0; // for the log: how many events are lost with it
     steady_time expires = steady_time::max();
+    // It needs what other processes have at the server: it waits while the host settles. All of these leave in the
+    // order of calls, and so do all others.
+    bool needs_others = false;
 };
 
 class host;
@@ -44,11 +48,13 @@ class host;
 // On the I/O thread.
 class host_events {
 public:
-    // Connected. What restores memberships goes out by host::send_now(); host::release() follows when that was
-    // acknowledged, and until then all orders wait.
+    // Connected, and the server has said which one it is. What restores memberships goes out by host::send_now();
+    // host::release() follows when that was acknowledged, and until then all orders wait.
     virtual void on_restore(host& of) noexcept = 0;
-    // After release().
+    // After release(). Orders leave, but for those that wait until the host has settled.
     virtual void on_ready(host& of) noexcept = 0;
+    // All orders leave from now on: right after on_ready(), or when the time to settle is over.
+    virtual void on_settled(host& of) noexcept { static_cast<void>(of); }
     // The connection is lost, or the first attempt failed. Orders that may be sent again are back in their places.
     virtual void on_lost(host& of) noexcept = 0;
 
@@ -57,8 +63,10 @@ protected:
 };
 
 struct host_options {
+    static host_options of(const redis_layer_options& layer, std::size_t index);
     std::size_t index = 0;
     std::chrono::milliseconds send_timeout{5'000};
+    std::chrono::milliseconds settle_time{1'000};
     net::redis::client_options connection;
     // Sent and not answered: above, orders wait here.
     std::size_t under_way_max = 256;
@@ -79,13 +87,26 @@ public:
     void put(order what);
     // Past the orders that wait, while connected. A command that fails to be answered was lost with the connection.
     void send_now(const wire::redis::command& what, net::redis::client::told done);
-    void release();
+    // Orders that need others wait for `settle` more, since other processes may not have put back yet what they had at
+    // the server. A time to settle that a loss or hold() interrupted begins anew with the next release. Ignored before
+    // on_restore().
+    void release(std::chrono::milliseconds settle);
+    // How long others may need when all of them have lost the server, or what it knew.
+    std::chrono::milliseconds settle_time() const noexcept { return options_.settle_time; }
+    // The same when all were cut off as this process was: they come back about as late as it did.
+    std::chrono::milliseconds settle_time_after_cut() const noexcept;
+    // From on_restore() to release(): this server was restarted or has taken the place of another one, as far as it
+    // tells; also the first one of all, when it was not there at once.
+    bool is_another() const noexcept { return another_; }
     // Orders wait again until the next release(), though this connection is up.
     void hold(std::string why);
     // Every order is told and the connection is closed. Nothing is called afterwards.
     void close();
-    bool connected() const noexcept { return client_ && client_->up(); }
-    std::size_t waiting() const noexcept { return waiting_.size() + under_way_.size(); }
+    // From on_restore() to the loss.
+    bool connected() const noexcept { return met_ && client_ && client_->up(); }
+    std::size_t waiting() const noexcept {
+        return waiting_.size() + held_.size() + under_way_.size();
+    }
 
     // --- on any thread ---
 
@@ -101,6 +122,10 @@ public:
 private:
     void on_up() noexcept override;
     void on_down(const failure& why) noexcept override;
+    void meet(const wire::redis::reply& info);
+    void stand_still();
+    void begin_to_settle();
+    void end_to_settle() noexcept;
     void take_back();
     void pump();
     void send(std::shared_ptr<order> what);
@@ -119,7 +144,14 @@ private:
     std::unique_ptr<net::redis::client> client_;
 
     std::deque<std::shared_ptr<order>> waiting_, under_way_, returned_;
+    std::deque<std::shared_ptr<order>> held_; // while it settles: those that need others
     std::optional<net::loop::timer_id> timer_;
+    std::optional<net::loop::timer_id> settle_timer_;
+    // Of the server that was met last; empty when it does not tell.
+    std::optional<std::string> run_id_;
+    bool met_ = false; // on this connection
+    bool another_ = false;
+    std::chrono::milliseconds unsettled_{}; // how long other processes may still be missing
     steady_time away_since_{};
     bool failing_ = false; // an order failed on this connection
     bool closed_ = false;

@@ -52,7 +52,8 @@ pubsub_layer::pubsub_layer(redis_layer_options options, hub* members, mailboxes*
           counted.add(
               metric_kind::gauge, "carillon_layer_undelivered",
               "Events taken from the layer's servers that the shards have not handled yet")),
-      outage_(options_.servers.hosts.size()), sender_(hosts_, &topics_, book_, log, counted_),
+      outage_(options_.servers.hosts.size()), deaf_(options_.servers.hosts.size()),
+      sender_(hosts_, &topics_, book_, log, counted_),
       inbound_(options_.message_bytes_max, names_, codec_, members, boxes, named_, unhandled_, log,
                counted_) {
     if (!members_)
@@ -66,9 +67,7 @@ pubsub_layer::~pubsub_layer() { stop(std::chrono::seconds(1)); }
 void pubsub_layer::start() {
     std::unique_lock alone(gate_);
     for (std::size_t index = 0; index < options_.servers.hosts.size(); ++index) {
-        host_options of;
-        of.index = index;
-        of.send_timeout = options_.send_timeout;
+        const auto of = host_options::of(options_, index);
         const auto& where = options_.servers.hosts[index];
         hosts_.push_back(std::make_unique<host>(io_.events(), where, of,
                                                 static_cast<host_events&>(*this), log_, counted_));
@@ -87,25 +86,32 @@ void pubsub_layer::start() {
 
 void pubsub_layer::on_restore(host& of) noexcept {
     if (ears_[of.index()]->subscribed())
-        of.release();
+        release(of);
 }
 
-void pubsub_layer::on_subscribed(std::size_t index) noexcept {
-    if (hosts_[index]->connected())
-        hosts_[index]->release();
+void pubsub_layer::on_subscribed(std::size_t index) noexcept { release(*hosts_[index]); }
+
+// Who lost its subscriptions cannot know whether others lost theirs, too.
+void pubsub_layer::release(host& of) {
+    std::chrono::milliseconds settle{0};
+    if (of.is_another())
+        settle = of.settle_time();
+    else if (deaf_[of.index()])
+        settle = of.settle_time_after_cut();
+    of.release(settle);
 }
 
 void pubsub_layer::on_lost(host& of) noexcept { outage_[of.index()] = true; }
 
 void pubsub_layer::on_unsubscribed(std::size_t index, const failure& why) noexcept {
-    outage_[index] = true;
+    outage_[index] = deaf_[index] = true;
     hosts_[index]->hold(why.message);
 }
 
 void pubsub_layer::on_ready(host& of) noexcept {
     if (!outage_[of.index()])
         return;
-    outage_[of.index()] = false;
+    outage_[of.index()] = deaf_[of.index()] = false;
     tell_of_gap();
 }
 

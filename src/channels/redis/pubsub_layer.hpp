@@ -68,6 +68,7 @@ private:
     void on_opened(std::string_view channel) override { topics_.want(channel); }
     void on_closed(std::string_view channel) override { topics_.unwant(channel); }
 
+    void release(host& of);
     bool is_here(std::string_view channel) const { return boxes_ && boxes_->is_local(channel); }
     result<void> submit(std::string topic, const event& e, delivery_told& told);
     void tell_of_gap();
@@ -94,6 +95,7 @@ private:
     std::vector<std::unique_ptr<host>> hosts_;
     std::vector<std::unique_ptr<subscriptions>> ears_; // by host
     std::vector<bool> outage_; // by host: consumers may have missed something
+    std::vector<bool> deaf_;   // by host: its subscriptions were lost in this outage
     pubsub_sender sender_;
     pubsub_inbound inbound_;
 };

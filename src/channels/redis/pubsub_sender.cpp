@@ -45,6 +45,7 @@ void pubsub_sender::put(publication_ptr what) {
     one.make = [what] { return wire::redis::command{"PUBLISH", what->topic, what->payload}; };
     one.done = [this, what](const order_end& end) { settle(*what, end); };
     one.events = 1;
+    one.needs_others = true;
     one.expires = what->expires;
     to.put(std::move(one));
 }

@@ -37,6 +37,11 @@ struct redis_layer_options {
     // Events that this process sends wait so long while a server is away. Then they are dropped, counted and logged
     // once, and sending fails at once until it is back.
     std::chrono::milliseconds send_timeout{5'000};
+    // When a server comes back without what it knew, events of this process wait so long for the other ones, which put
+    // back what they had there, but at most half of send_timeout; it is part of send_timeout. Pubsub: also when only
+    // subscriptions were cut, then less after a short outage. Zero: not at all, and what is sent first may not reach
+    // the members at other processes.
+    std::chrono::milliseconds settle_time{1'000};
     // Accepted and not yet confirmed by Redis. Above: errc::unavailable for the sender.
     std::uint32_t unconfirmed_events_max = 20'000;
     std::size_t unconfirmed_bytes_max = 64u << 20;

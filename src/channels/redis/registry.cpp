@@ -71,7 +71,8 @@ bool registry::reached(std::string_view name, std::function<void()> ready) {
     if (found == entries_.end())
         return true;
     auto& of = found->second;
-    if (!of.wanted || of.registered || hosts_[of.host].is_away)
+    const auto& host = hosts_[of.host];
+    if (!of.wanted || of.registered || (host.is_away && !host.restoring))
         return true;
     of.waiters.push_back(std::move(ready));
     return false;
@@ -95,9 +96,8 @@ std::vector<registry::change> registry::take(std::size_t host, std::size_t most,
                 entries_.erase(found);
                 continue;
             }
-            of.told = true;
             ++of_host.under_way;
-            taken.push_back({name, of.wanted, of.version});
+            taken.push_back({name, of.wanted, of.version, std::exchange(of.told, true)});
         }
         // What is left is told of again by whoever acknowledges.
         of_host.announced = !of_host.changes.empty();
@@ -141,7 +141,8 @@ void registry::away(std::size_t host) {
     std::vector<std::function<void()>> waiters;
     {
         std::lock_guard lock(guard_);
-        if (std::exchange(hosts_[host].is_away, true))
+        const bool restoring = std::exchange(hosts_[host].restoring, false);
+        if (std::exchange(hosts_[host].is_away, true) && !restoring)
             return;
         collect_waiters(host, waiters);
     }
@@ -151,7 +152,7 @@ void registry::away(std::size_t host) {
 void registry::restore(std::size_t host) {
     std::lock_guard lock(guard_);
     auto& of_host = hosts_[host];
-    of_host.is_away = true;
+    of_host.is_away = of_host.restoring = true;
     of_host.under_way = 0;
     for (auto& [name, of] : entries_)
         if (of.host == host && (of.wanted || of.told))
@@ -163,14 +164,14 @@ bool registry::back(std::size_t host) {
     auto& of_host = hosts_[host];
     if (!of_host.changes.empty() || of_host.under_way > 0)
         return false;
-    of_host.is_away = false;
+    of_host.is_away = of_host.restoring = false;
     of_host.announced = false;
     return true;
 }
 
 void registry::return_with_changes(std::size_t host) {
     std::lock_guard lock(guard_);
-    hosts_[host].is_away = false;
+    hosts_[host].is_away = hosts_[host].restoring = false;
     hosts_[host].announced = true; // until take() was called
 }
 

@@ -30,7 +30,7 @@ public:
     void want(std::string_view name);
     void unwant(std::string_view name);
     // As channel_layer::reaches_members: true when Redis knows the name, when nobody wants it, or when its host is
-    // away. Else `ready` is called once, on the I/O thread.
+    // away and not being restored. Else `ready` is called once, on the I/O thread.
     bool reached(std::string_view name, std::function<void()> ready);
 
     // --- on the I/O thread ---
@@ -39,6 +39,7 @@ public:
         std::string name;
         bool wanted = true;
         std::uint64_t version = 0;
+        bool told_before = false; // Redis may have known it already
     };
     // At most `most` changes of this host, oldest first; they count as under way. None while the host is away, except
     // with `restoring`.
@@ -78,6 +79,7 @@ private:
     using entries = std::unordered_map<std::string, entry, text_hash, std::equal_to<>>;
     struct host_state {
         bool is_away = false;
+        bool restoring = false; // away, but what is told now will be acknowledged
         bool announced = false; // changed() was called and take() not yet
         std::size_t under_way = 0;
         std::deque<std::string> changes;

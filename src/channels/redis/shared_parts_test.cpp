@@ -138,6 +138,30 @@ TEST_CASE("what was under way when the connection broke is restored, and counts 
     CHECK(names.back(0));
 }
 
+TEST_CASE("who asks while a host is restored waits for the acknowledgement, or for the next loss") {
+    two_hosts all;
+    auto& names = all.names;
+    names.want("a1");
+    names.want("a2");
+    int ready = 0;
+    names.away(0);
+    names.restore(0);
+    CHECK_FALSE(names.reached("a1", [&] { ++ready; }));
+    CHECK_FALSE(names.reached("a2", [&] { ++ready; }));
+    const auto first = names.take(0, 1, true);
+    CHECK_FALSE(first.at(0).told_before);
+    names.acknowledge(0, first.at(0));
+    CHECK(ready == 1);
+    names.away(0);
+    CHECK(ready == 2);
+    CHECK(names.reached("a2", [&] { ++ready; }));
+    names.restore(0);
+    int told_before = 0;
+    for (const auto& again : names.take(0, 10, true))
+        told_before += again.told_before;
+    CHECK(told_before == 1);
+}
+
 TEST_CASE("names are renewed while they stay registered") {
     two_hosts all;
     auto& names = all.names;

@@ -1,6 +1,7 @@
 #include "channels/redis/core_reader.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "channels/redis/redis_layer.hpp"
 
@@ -55,25 +56,36 @@ void core_reader::on_first(result<wire::redis::reply> answer) {
     if (answer->is_error())
         return pause(answer->text);
     if (came) {
-        take(answer->items[1].text);
-        // What gathered meanwhile comes in one piece, in one round trip with the next wait.
         const auto fitting = std::clamp<std::size_t>(batch_bytes / largest_, 1, batch_max);
-        if (const auto reserved = allowance_.reserve(fitting)) {
-            wire::redis::command more{"ZPOPMIN", key_};
-            more.add(static_cast<std::int64_t>(reserved));
-            client_->send(more, [this, reserved](result<wire::redis::reply> got) {
-                on_more(reserved, std::move(got));
-            });
-        }
+        const auto reserved = allowance_.reserve(fitting);
+        // Alone it would have every member's connection written to, and those behind it once more.
+        if (grouped_ && reserved > 0)
+            held_ = std::move(answer->items[1].text);
+        else
+            take(answer->items[1].text);
+        if (reserved > 0)
+            ask_for_more(reserved);
     }
     read();
 }
 
+// What gathered meanwhile comes in one piece, in one round trip with the next wait.
+void core_reader::ask_for_more(std::size_t reserved) {
+    wire::redis::command more{"ZPOPMIN", key_};
+    more.add(static_cast<std::int64_t>(reserved));
+    client_->send(more, [this, reserved](result<wire::redis::reply> got) {
+        on_more(reserved, std::move(got));
+    });
+}
+
 void core_reader::on_more(std::size_t reserved, result<wire::redis::reply> answer) {
+    if (held_)
+        take(*std::exchange(held_, std::nullopt));
     std::size_t came = 0;
     if (answer)
         for (std::size_t i = 0; i + 1 < answer->items.size() && came < reserved; i += 2, ++came)
             take(answer->items[i].text);
+    grouped_ = came > 0;
     allowance_.unreserve(reserved - came);
 }
 

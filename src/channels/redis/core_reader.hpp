@@ -14,7 +14,8 @@
 
 namespace carillon::channels::redis {
 
-// On the I/O thread. Each message is taken at most once.
+// On the I/O thread. Each message is taken at most once. One that comes alone is taken at once; where they come in groups,
+// the one that ends a wait is taken together with those that followed it.
 class core_reader final : private net::redis::client_events {
 public:
     struct handlers {
@@ -36,6 +37,7 @@ private:
     void on_up() noexcept override { tell_.up(); }
     void on_down(const failure&) noexcept override { tell_.lost(); }
     void on_first(result<wire::redis::reply> answer);
+    void ask_for_more(std::size_t reserved);
     void on_more(std::size_t reserved, result<wire::redis::reply> answer);
     void take(std::string_view message);
     void pause(std::string_view why);
@@ -46,8 +48,10 @@ private:
     const handlers tell_;
     layer_counters& counted_;
     seldom failed_;
-    bool waiting_ = false;    // a blocking command is under way
-    std::size_t largest_ = 1; // bytes of the largest message of late
+    bool waiting_ = false;            // a blocking command is under way
+    bool grouped_ = false;            // the last wait was followed by more than one message
+    std::optional<std::string> held_; // ended a wait; those behind it are being asked for
+    std::size_t largest_ = 1;         // bytes of the largest message of late
     std::optional<net::loop::timer_id> pause_;
     std::unique_ptr<net::redis::client> client_;
 };

@@ -14,8 +14,8 @@ constexpr std::string_view block_seconds = "5";
 constexpr std::chrono::seconds block_timeout{10};
 constexpr std::size_t batch_max = 200;
 constexpr std::size_t batch_bytes = 4u << 20; // about so much comes in one piece
-// A group that is smaller than those before it is waited for as long, where an event goes to so many consumers that writing
-// to their connections once more would take longer.
+// A group that is smaller than those before it is waited for as long, where an event goes to so many consumers that
+// writing to their connections once more would take longer.
 constexpr std::chrono::milliseconds patience{1};
 constexpr std::int64_t reach_min = 250;
 constexpr std::int64_t reach_window = 64; // messages

@@ -15,9 +15,12 @@ constexpr std::chrono::seconds block_timeout{10};
 constexpr std::size_t batch_max = 200;
 constexpr std::size_t batch_bytes = 4u << 20; // about so much comes in one piece
 // A group that is smaller than those before it is waited for as long, where an event goes to so many consumers that
-// writing to their connections once more would take longer.
-constexpr std::chrono::milliseconds patience{1};
-constexpr std::int64_t reach_min = 250;
+// writing to their connections once more would take as long (4 us each).
+constexpr std::chrono::milliseconds patience{2};
+constexpr std::int64_t reach_min = 500;
+// After a burst it is forgotten step by step how large groups were: an eighth for each.
+constexpr std::size_t forgotten = 8;
+constexpr std::size_t enough = 32;        // more in one write save little
 constexpr std::int64_t reach_window = 64; // messages
 constexpr std::chrono::seconds error_pause{1};
 
@@ -92,7 +95,7 @@ void core_reader::on_more(std::size_t reserved, result<wire::redis::reply> answe
         for (std::size_t i = 0; i + 1 < answer->items.size() && came < reserved; i += 2, ++came)
             hold(std::move(answer->items[i].text));
     allowance_.unreserve(reserved - came);
-    if (!answer || !gathers() || group_ >= expected_ / 2)
+    if (!answer || !gathers() || 4 * group_ >= 3 * expected_)
         return end_group();
     if (!patience_)
         patience_ = loop_.at(now() + patience, [this] {
@@ -120,7 +123,8 @@ void core_reader::end_group() {
     if (patience_)
         loop_.cancel(*std::exchange(patience_, std::nullopt));
     give();
-    expected_ = std::max(group_, expected_ / 2);
+    const auto remembered = expected_ - (expected_ + forgotten - 1) / forgotten;
+    expected_ = std::min(std::max(group_, remembered), enough);
     group_ = 0;
     look_at_reach();
 }

@@ -6,22 +6,6 @@
 
 namespace carillon::channels {
 
-namespace {
-
-// Never runs the work before the return. From a shard it goes with everything else of this turn.
-template <class F>
-void hand_over(net::shard& target, F work) {
-    auto* here = net::shard::current();
-    if (&target == here)
-        target.events().defer(std::move(work));
-    else if (here)
-        here->post_later(target, net::as_posted(std::move(work)));
-    else
-        target.events().post(std::move(work));
-}
-
-} // namespace
-
 hub::hub(metrics& counted)
     : published_(counted.add(metric_kind::counter, "carillon_events_published_total",
                              "Events sent to a group")),
@@ -91,7 +75,7 @@ bool hub::publish(std::string_view group, const event& e, std::shared_ptr<void> 
     if (found == part.shards_of.end())
         return false;
     for (const auto index : found->second)
-        hand_over(*shards_[index], [this, index, name = std::string(group), e, credit] {
+        net::hand_over(*shards_[index], [this, index, name = std::string(group), e, credit] {
             delivered_.add(static_cast<std::int64_t>(tables_[index]->dispatch(name, e)));
         });
     return true;
@@ -99,7 +83,7 @@ bool hub::publish(std::string_view group, const event& e, std::shared_ptr<void> 
 
 void hub::tell_everybody(const event& e) {
     for (std::size_t index = 0; index < shards_.size(); ++index)
-        hand_over(*shards_[index], [this, index, e] { tables_[index]->dispatch_to_all(e); });
+        net::hand_over(*shards_[index], [this, index, e] { tables_[index]->dispatch_to_all(e); });
 }
 
 } // namespace carillon::channels

@@ -53,6 +53,8 @@ public:
     bool publish(std::string_view group, const event& e, std::shared_ptr<void> credit = nullptr);
     // To everybody who is in any group, once each.
     void tell_everybody(const event& e);
+    // How many times an event was handed to a member.
+    std::int64_t delivered() const noexcept { return delivered_.get(); }
 
 private:
     // Which shards have members of a group, in stripes, so that publishers of different groups do not meet.

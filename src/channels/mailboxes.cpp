@@ -85,14 +85,14 @@ result<void> mailboxes::send(std::string_view channel, const event& e,
                                                        channel, options_.capacity)};
     }
     const std::shared_ptr<void> slot(nullptr, [there](void*) { there->held.fetch_sub(1); });
-    there->home->events().post(
-        [this, there, slot, e, credit = std::move(credit), expires = now() + options_.expiry] {
-            if (!there->who)
-                return;
-            if (now() > expires)
-                return expired_.add();
-            there->who->on_event(e, slot);
-        });
+    net::hand_over(*there->home, [this, there, slot, e, credit = std::move(credit),
+                                  expires = now() + options_.expiry] {
+        if (!there->who)
+            return;
+        if (now() > expires)
+            return expired_.add();
+        there->who->on_event(e, slot);
+    });
     return {};
 }
 

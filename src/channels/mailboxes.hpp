@@ -94,7 +94,7 @@ void mailboxes::with_owner(std::string_view channel, F work) {
     };
     if (there->home == net::shard::current())
         return now_on();
-    there->home->events().post(std::move(now_on));
+    net::hand_over(*there->home, std::move(now_on));
 }
 
 } // namespace carillon::channels

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "net/loop.hpp"
+#include "net/outgoing.hpp"
 
 namespace carillon::net {
 
@@ -18,7 +19,10 @@ public:
     ~io_thread() { stop(); }
 
     void start() {
-        thread_ = std::thread([this] { loop_.run(); });
+        thread_ = std::thread([this] {
+            const outgoing::here gathers(outgoing_);
+            loop_.run();
+        });
     }
     // Ends the loop and joins. What is posted later never runs. Not from the thread itself.
     void stop() {
@@ -45,6 +49,7 @@ public:
 
 private:
     loop loop_;
+    outgoing outgoing_{&loop_};
     std::thread thread_;
 };
 

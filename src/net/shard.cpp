@@ -17,13 +17,14 @@ shard::shard(std::uint32_t index, const environment& shared)
     // connections to flush: below it a second look costs more than it gathers
     constexpr std::size_t many = 64;
     loop_.on_look_again([this] {
-        send_outgoing();
+        outgoing_.send();
         return dirty_.size() >= many;
     });
 }
 
 shard::~shard() {
     here = this;
+    const outgoing::here gathers(outgoing_);
     for_each_connection([](connection& live) { live.end(); });
     end_turn();
     for_each_connection([](connection& husk) { delete &husk; });
@@ -80,28 +81,14 @@ void shard::tick() {
         loop_.at(started_ + seconds(second_ + 1), [this] { tick(); });
 }
 
-void shard::post_later(shard& other, std::unique_ptr<posted> work) {
-    for (auto& one : outgoing_)
-        if (one.other == &other)
-            return one.work.push_back(std::move(work));
-    outgoing_.push_back({&other, {}});
-    outgoing_.back().work.push_back(std::move(work));
-}
-
-void shard::send_outgoing() {
-    for (auto& one : outgoing_)
-        if (!one.work.empty())
-            one.other->events().post_all(one.work);
-}
-
 void shard::end_turn() {
-    send_outgoing();
+    outgoing_.send();
     // Flushing may end connections, and ending may queue for others: the list may grow while it is walked.
     for (std::size_t i = 0; i < dirty_.size(); ++i)
         dirty_[i]->flush();
     dirty_.clear();
     // what those that ended here said to other shards; nothing else may wake this one again
-    send_outgoing();
+    outgoing_.send();
     for (auto* dead : dead_) {
         std::erase(rereads_, dead);
         const int descriptor = dead->fd();
@@ -114,6 +101,7 @@ void shard::end_turn() {
 
 void shard::run() {
     here = this;
+    const outgoing::here gathers(outgoing_);
     loop_.run();
     here = nullptr;
 }

@@ -14,6 +14,7 @@
 
 #include "net/blocking_pool.hpp"
 #include "net/loop.hpp"
+#include "net/outgoing.hpp"
 #include "net/wheel.hpp"
 #include <carillon/base/limits.hpp>
 #include <carillon/base/log.hpp>
@@ -53,8 +54,6 @@ public:
     // unless that comes earlier anyway
     void remind_by(connection& who, std::uint32_t after_seconds);
     void mark_dirty(connection& who) { dirty_.push_back(&who); }
-    // Hands work to another shard at the end of this turn: one wake-up for all that gathered.
-    void post_later(shard& other, std::unique_ptr<posted> work);
     void bury(connection& dead) { dead_.push_back(&dead); }
     // Has it read what its TLS session holds decrypted already, soon and outside of what runs now.
     void read_soon(connection& who);
@@ -83,7 +82,6 @@ public:
 private:
     static constexpr std::size_t scratch_bytes = 64 * 1024;
     void end_turn();
-    void send_outgoing();
     void tick();
     void read_again();
 
@@ -97,13 +95,21 @@ private:
     std::unique_ptr<std::byte[]> scratch_;
     bool stopping_ = false;
     std::vector<connection*> dirty_, dead_, rereads_;
-    struct outgoing {
-        shard* other;
-        std::vector<std::unique_ptr<posted>> work;
-    };
-    std::vector<outgoing> outgoing_;
+    outgoing outgoing_; // sent at the end of each turn
     std::function<void(int)> burial_;
     std::atomic<std::uint32_t> count_{0};
 };
+
+// Has `target` run the work soon, never before the return; in the order of calls for each calling thread. From a shard
+// or an io_thread it goes with everything else of this turn.
+template <class F>
+void hand_over(shard& target, F work) {
+    if (&target == shard::current())
+        target.events().defer(std::move(work));
+    else if (auto* gathering = outgoing::current())
+        gathering->add(target.events(), as_posted(std::move(work)));
+    else
+        target.events().post(std::move(work));
+}
 
 } // namespace carillon::net

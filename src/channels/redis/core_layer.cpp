@@ -95,6 +95,7 @@ void core_layer::make_reader(std::size_t index) {
     tell.take = [this](std::string_view message, const std::shared_ptr<void>& credit) {
         inbound_->take(message, credit);
     };
+    tell.delivered = [this] { return members_->delivered(); };
     tell.up = [this, index] {
         if (hosts_[index]->ready())
             readers_[index]->read();

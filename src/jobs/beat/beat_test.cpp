@@ -6,8 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include "jobs/beat/test_beat.hpp"
 #include "jobs/test_support.hpp"
-#include "net/redis/test_redis.hpp"
 
 namespace carillon::jobs {
 
@@ -15,14 +15,11 @@ namespace {
 
 using namespace std::chrono_literals;
 using net::redis::test::folder;
+using testing::at;
+using testing::cron;
+using testing::file_in;
 using testing::journal;
 using testing::soon;
-
-utc_time at(std::string_view text) { return from_iso8601(text).value(); }
-
-job_schedule cron(std::string_view line, std::string_view zone = "UTC") {
-    return job_schedule::cron(line, zone).value();
-}
 
 schedule_entry entry(std::string name, job_schedule when) {
     return {std::move(name), "proj.add", std::move(when), {}, {}, 0ms};
@@ -43,10 +40,6 @@ struct queue {
         };
     }
 };
-
-std::unique_ptr<slot_store> file_in(const folder& where) {
-    return open_slot_file(where.file("beat.db")).value();
-}
 
 struct rig {
     queue jobs;
@@ -97,95 +90,7 @@ private:
     std::unique_ptr<slot_store> below_;
 };
 
-// Two beats that share what `open` opens; claims, leases and confirmations of it.
-void check_shared(const std::function<std::unique_ptr<slot_store>()>& open) {
-    const auto a = open(), b = open();
-    const auto start = at("2026-01-01T00:00:00Z"), slot = start + 60s;
-    CHECK(a->position("e", start).value() == start);
-    CHECK(b->position("e", start + 5s).value() == start);
-    CHECK(a->claim("e", slot, 20s, start).value() == slot_claim::granted);
-    CHECK(b->claim("e", slot, 20s, start).value() == slot_claim::held);
-    CHECK(a->claim("e", slot, 20s, start).value() == slot_claim::granted); // again, by who has it
-    REQUIRE(a->confirm("e", slot));
-    CHECK(b->claim("e", slot, 20s, start).value() == slot_claim::served);
-    CHECK(b->claim("e", slot - 30s, 20s, start).value() == slot_claim::served); // an older one
-    CHECK(a->position("e", start).value() == slot);
-    // a beat that dies: others serve later moments, and its own when the lease is over
-    const auto next = slot + 60s;
-    CHECK(a->claim("e", next, 200ms, start).value() == slot_claim::granted);
-    CHECK(b->claim("e", next, 20s, start).value() == slot_claim::held);
-    CHECK(b->claim("e", next + 60s, 20s, start).value() == slot_claim::granted);
-    REQUIRE(b->confirm("e", next + 60s));
-    for (const auto end = soon(); b->abandoned().value().empty() && now() < end;)
-        std::this_thread::yield();
-    REQUIRE(b->abandoned().value().size() == 1);
-    CHECK(b->abandoned().value()[0].entry == "e");
-    CHECK(b->abandoned().value()[0].slot == next);
-    CHECK(b->claim("e", next, 20s, start).value() == slot_claim::granted);
-    CHECK(a->claim("e", next, 20s, start).value() == slot_claim::held);
-    CHECK(a->abandoned().value().empty());
-    REQUIRE(b->confirm("e", next));
-    CHECK(a->claim("e", next, 20s, start).value() == slot_claim::served);
-    // one that is released is anybody's at once, until it is too old to be of use
-    const auto third = next + 120s;
-    CHECK(a->claim("e", third, 20s, start).value() == slot_claim::granted);
-    REQUIRE(b->release("e", third));
-    CHECK(b->claim("e", third, 20s, start).value() == slot_claim::held); // b could not: it is a's
-    REQUIRE(a->release("e", third));
-    CHECK(b->abandoned().value().size() == 1);
-    CHECK(b->claim("e", third, 20s, start).value() == slot_claim::granted);
-    REQUIRE(b->release("e", third));
-    CHECK(a->claim("e", third + 1s, 20s, third).value() == slot_claim::granted);
-    CHECK(a->abandoned().value().size() == 1);
-    REQUIRE(a->confirm("e", third + 1s));
-    CHECK(a->claim("e", third + 60s, 20s, third + 1s).value() == slot_claim::granted);
-    CHECK(a->abandoned().value().empty());
-    REQUIRE(a->confirm("e", third + 60s));
-    CHECK(b->claim("e", third, 20s, start).value() == slot_claim::served);
-    // another entry knows nothing of this one
-    CHECK(b->position("f", start).value() == start);
-    CHECK(b->claim("f", slot, 20s, start).value() == slot_claim::granted);
-}
-
 } // namespace
-
-TEST_CASE("an interval is due at its whole multiples, whoever asks") {
-    const auto every = job_schedule::every(10s).value();
-    CHECK(every.text() == "every 10 s");
-    CHECK(every.next(at("2026-01-01T00:00:03Z")) == at("2026-01-01T00:00:10Z"));
-    CHECK(every.next(at("2026-01-01T00:00:10Z")) == at("2026-01-01T00:00:20Z"));
-    CHECK(every.last(at("2026-01-01T00:00:03Z"), at("2026-01-01T00:00:09Z")) == std::nullopt);
-    CHECK(every.last(at("2026-01-01T00:00:03Z"), at("2026-01-01T01:00:05Z")) ==
-          at("2026-01-01T01:00:00Z"));
-    CHECK(every.last(at("2026-01-01T00:00:03Z"), at("2026-01-01T00:00:10Z")) ==
-          at("2026-01-01T00:00:10Z"));
-    CHECK(every.last(at("2026-01-01T00:00:10Z"), at("2026-01-01T00:00:10Z")) == std::nullopt);
-    CHECK(job_schedule::every(7s).value().next(at("1969-12-31T23:59:50Z")) ==
-          at("1969-12-31T23:59:53Z"));
-    CHECK_FALSE(job_schedule::every(99ms));
-    CHECK_FALSE(job_schedule::every(std::chrono::hours(24 * 4'000)));
-}
-
-TEST_CASE("a crontab follows the clock on the wall of its zone") {
-    const auto nightly = cron("30 2 * * *", "Europe/Oslo");
-    CHECK(nightly.text() == "30 2 * * * Europe/Oslo");
-    CHECK(nightly.next(at("2026-01-10T00:00:00Z")) == at("2026-01-10T01:30:00Z"));
-    CHECK(nightly.next(at("2026-07-10T00:00:00Z")) == at("2026-07-10T00:30:00Z"));
-    // 29 March 2026: 02:30 is left out; 25 October 2026: it comes twice
-    CHECK(nightly.next(at("2026-03-28T12:00:00Z")) == at("2026-03-29T01:00:00Z"));
-    CHECK(nightly.next(at("2026-10-24T12:00:00Z")) == at("2026-10-25T00:30:00Z"));
-    CHECK(nightly.next(at("2026-10-25T00:30:00Z")) == at("2026-10-26T01:30:00Z"));
-    CHECK(nightly.last(at("2025-01-01T00:00:00Z"), at("2026-10-25T23:00:00Z")) ==
-          at("2026-10-25T00:30:00Z"));
-    CHECK(cron("* * * * *").last(at("2016-01-01T00:00:00Z"), at("2026-01-01T00:00:30Z")) ==
-          at("2026-01-01T00:00:00Z"));
-    CHECK(cron("* * * 1 *").last(at("2016-01-01T00:00:00Z"), at("2026-12-01T00:00:00Z")) ==
-          at("2026-01-31T23:59:00Z"));
-    CHECK(cron("0 0 29 2 *").last(at("2016-01-01T00:00:00Z"), at("2027-12-01T00:00:00Z")) ==
-          at("2024-02-29T00:00:00Z"));
-    CHECK_FALSE(job_schedule::cron("61 * * * *"));
-    CHECK_FALSE(job_schedule::cron("* * * * *", "Nowhere/Land"));
-}
 
 TEST_CASE("a beat enqueues each job when it is due, under an id that tells its moment") {
     folder files;
@@ -526,51 +431,6 @@ TEST_CASE(
     REQUIRE(list.size() == 1);
     CHECK(list[0].id == "minute@2026-01-01T00:01:00.000000Z");
     CHECK(list[0].queue == "nightly");
-}
-
-TEST_CASE("the file of moments is shared by processes, and a lease returns what a dead beat held") {
-    folder files;
-    check_shared([&] { return file_in(files); });
-}
-
-TEST_CASE("so are moments in Redis") {
-    if (net::redis::test::no_redis())
-        return;
-    net::redis::test::server server;
-    check_shared([&] { return open_redis_slots(server.url() + "/3", "our-").value(); });
-    const auto other = open_redis_slots(server.url() + "/3").value();
-    const auto start = at("2026-01-01T00:00:00Z");
-    CHECK(other->position("e", start).value() == start); // the prefix parts applications
-    server.pause();
-    const auto begun = now();
-    std::thread impatient([&] { other->give_up(); });
-    CHECK(other->position("e", start).error().code == errc::cancelled);
-    impatient.join();
-    CHECK(other->position("e", start).error().code == errc::cancelled);
-    CHECK(now() - begun < at_once);
-    server.kill();
-    const auto third = open_redis_slots(server.url() + "/3").value();
-    CHECK(third->position("e", start).error().code == errc::unavailable);
-    CHECK_FALSE(open_redis_slots("http://nowhere"));
-}
-
-TEST_CASE("a timetable has one line for each schedule, and names the one that is wrong") {
-    timetable table;
-    table.every("tidy", 90s, "proj.tidy")
-        .cron("nightly", "30 2 * * mon-fri", "Europe/Oslo", "proj.build", array{1});
-    REQUIRE(table.entries().size() == 2);
-    const auto& nightly = table.entries()[1];
-    CHECK(nightly.name == "nightly");
-    CHECK(nightly.task == "proj.build");
-    CHECK(nightly.arguments.args == array{1});
-    CHECK(nightly.when.shown(at("2026-01-05T01:30:00Z")) == "2026-01-05 02:30 Europe/Oslo");
-    CHECK(table.entries()[0].when.shown(at("2026-01-05T01:30:00Z")) == "2026-01-05 01:30 UTC");
-    CHECK(job_schedule::every(1s).value().shown(at("2026-01-05T01:30:07.5Z")) ==
-          "2026-01-05 01:30:07 UTC");
-    CHECK_THROWS_WITH_AS(table.cron("bad", "* * * *", "UTC", "t"),
-                         doctest::Contains("schedule entry \"bad\": "), error);
-    CHECK_THROWS_AS(table.every("bad", 1ms, "t"), error);
-    CHECK(table.entries().size() == 2);
 }
 
 TEST_CASE("entries that cannot work are refused") {

@@ -9,7 +9,7 @@
 #include "jobs/beat/slot_store.hpp"
 #include "net/redis/test_redis.hpp"
 
-namespace carillon::jobs::testing {
+namespace carillon::testing {
 
 inline utc_time at(std::string_view text) { return from_iso8601(text).value(); }
 
@@ -18,8 +18,8 @@ inline job_schedule cron(std::string_view line, std::string_view zone = "UTC") {
 }
 
 // The same for all that have that folder.
-inline std::unique_ptr<slot_store> file_in(const net::redis::test::folder& where) {
-    return open_slot_file(where.file("beat.db")).value();
+inline std::unique_ptr<jobs::slot_store> file_in(const net::redis::test::folder& where) {
+    return jobs::open_slot_file(where.file("beat.db")).value();
 }
 
-} // namespace carillon::jobs::testing
+} // namespace carillon::testing

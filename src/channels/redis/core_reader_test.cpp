@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -120,17 +121,20 @@ TEST_CASE("where an event goes to few consumers none waits for those behind it")
 
 TEST_CASE("an event that waits for others is taken when the reader ends") {
     std::atomic<reading*> of{nullptr};
-    fake_server from(source([&of] {
+    std::promise<void> posted;
+    fake_server from(source([&of, &posted] {
         of.load()->events.post([tested = of.load()] {
             CHECK(tested->taken.size() == group);
             tested->reader.reset();
             tested->events.stop();
         });
+        posted.set_value();
         return std::string();
     }));
     reading tested(from, 1'000);
     of = &tested;
     tested.events.run();
+    posted.get_future().wait(); // the server's thread has let go of the loop
     CHECK(tested.all_in_order());
     CHECK(tested.taken.size() == group + 1);
 }

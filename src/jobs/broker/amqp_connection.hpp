@@ -98,6 +98,7 @@ public:
     void publish(std::uint16_t channel, std::string_view exchange, std::string_view routing_key,
                  bool mandatory, std::string_view properties, std::string_view body);
     std::size_t unsent_bytes() const noexcept { return client_->unsent_bytes(); }
+    std::string name() const { return where_.name(); } // of the server, without secrets
     // Says goodbye, so that the server has read everything; `done` once, when it has, is gone or `patience` is over.
     void close(std::chrono::milliseconds patience, std::function<void()> done);
     void abandon() noexcept; // closes at once; nothing is told any more

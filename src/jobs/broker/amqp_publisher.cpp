@@ -319,11 +319,12 @@ void publisher::watch_deadlines() {
 void publisher::fail_late() {
     const auto time = now();
     const auto because = blocked_ ? "; it blocks publishers: " + *blocked_ : std::string();
+    const auto server = through_ ? "RabbitMQ at " + through_->name() : std::string("RabbitMQ");
     for (auto& one : flights_)
         if (one.what.done && one.what.deadline <= time)
-            tell(one.what,
-                 failure{errc::unavailable,
-                         "RabbitMQ did not confirm the message in time and may have it" + because});
+            tell(one.what, failure{errc::unavailable,
+                                   server + " did not confirm the message in time and may have it" +
+                                       because});
     std::deque<outgoing> late;
     while (!waiting_.empty() && waiting_.front().deadline <= time) {
         late.push_back(std::move(waiting_.front()));
@@ -331,7 +332,7 @@ void publisher::fail_late() {
     }
     const auto away = through_ ? because : ": " + away_;
     for (auto& one : late)
-        tell(one, failure{errc::unavailable, "RabbitMQ has not taken the message in time" + away});
+        tell(one, failure{errc::unavailable, server + " has not taken the message in time" + away});
 }
 
 void publisher::end() {
